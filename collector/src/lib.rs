@@ -1,0 +1,2 @@
+//! From a click to a durable acknowledgement.
+#![warn(missing_docs)]

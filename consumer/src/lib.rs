@@ -1,0 +1,1 @@
+//! From Kafka to Postgres, each event exactly once.

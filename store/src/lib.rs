@@ -1,0 +1,2 @@
+//! All SQL of the project.
+#![warn(missing_docs)]
