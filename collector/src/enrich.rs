@@ -1,0 +1,1 @@
+//! A draft, the time and this run's id, made into a checked event.

@@ -1,0 +1,1 @@
+//! To Kafka, with one wake-up per request.
