@@ -1,0 +1,115 @@
+//! Who may write a partition, and from where: the newest holder only, from where the last one ended.
+//!
+//! Kafka tells a consumer which partitions are its own, but cannot stop one that was frozen and wakes up
+//! late. The lease does: every holder bumps the epoch, every write names its epoch, and the offset moves
+//! in the same statement as the rows.
+
+use crate::connection::Store;
+use crate::error::StoreError;
+use domain::{LastSeen, NextOffset};
+
+/// One partition of one topic.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PartitionKey {
+    /// The topic's name.
+    pub topic: String,
+    /// The partition's number.
+    pub partition: i32,
+}
+
+/// Who wants the lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Any name by which an operator finds the process, such as host and process id.
+    pub owner: String,
+    /// The Kafka cluster's own id.
+    pub cluster_id: String,
+}
+
+/// Where to start with a topic that the store has never seen.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FirstContact {
+    /// The low watermark of each partition that the topic has now, all of them.
+    ///
+    /// All, because they are recorded together: a partition that appears later is thereby known to be new
+    /// and is read from its beginning, where the low watermark could skip what was written meanwhile.
+    pub lows: Vec<(i32, NextOffset)>,
+}
+
+/// The record before `next`: it tells whether the topic is still the same one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastRecord {
+    /// Its offset.
+    pub offset: LastSeen,
+    /// Its time, milliseconds since 1970, as the broker wrote it.
+    pub time_ms: i64,
+    /// A hash of its key and value, of the caller's choosing.
+    pub hash: i64,
+}
+
+/// The right to write one partition, until somebody else acquires it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// Names this holding; every later one is higher.
+    pub epoch: i64,
+    /// Where to read on.
+    pub next: NextOffset,
+    /// The last record that was dealt with, if any was.
+    pub last: Option<LastRecord>,
+    /// The Kafka cluster in which these offsets were counted. It stays when another cluster's id is given
+    /// to [`Store::acquire`], so that the caller can see the difference and halt.
+    pub cluster_id: String,
+}
+
+/// A lease as an operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseRow {
+    /// The partition's number.
+    pub partition: i32,
+    /// Who holds it, or held it last; none before the first time.
+    pub owner: Option<String>,
+    /// When that holder acquired it.
+    pub acquired_at: Option<chrono::DateTime<chrono::Utc>>,
+    /// The lease itself.
+    pub lease: Lease,
+}
+
+impl Store {
+    /// Takes the lease of a partition from whoever has it.
+    ///
+    /// Bumping the epoch waits for a statement of the former holder that is under way, so what is returned
+    /// is where that one really ended. Always use it after an unknown outcome; a plain read could be stale.
+    pub async fn acquire(
+        &self,
+        key: &PartitionKey,
+        holder: &Holder,
+        first: &FirstContact,
+    ) -> Result<Lease, StoreError> {
+        let _ = (key, holder, first);
+        todo!()
+    }
+
+    /// Every lease of a topic, by partition.
+    pub async fn leases(&self, topic: &str) -> Result<Vec<LeaseRow>, StoreError> {
+        let _ = topic;
+        todo!()
+    }
+
+    /// Moves a partition to another offset, in the cluster that `holder` names, and takes it from its holder.
+    ///
+    /// For operators only. Going back is a replay: rows that are there stay as they are, and duplicates
+    /// among the records that were read before are not counted again. `recreated` says that the topic is
+    /// another one now, whose records were never read, whatever their offsets.
+    ///
+    /// Returns nothing when there is no such lease.
+    pub async fn reset_offset(
+        &self,
+        key: &PartitionKey,
+        holder: &Holder,
+        to: NextOffset,
+        recreated: bool,
+    ) -> Result<Option<Lease>, StoreError> {
+        let _ = (key, holder, to, recreated);
+        todo!()
+    }
+}

@@ -1,0 +1,26 @@
+//! What happened lately, in a few numbers.
+
+use crate::connection::Store;
+use crate::error::StoreError;
+use chrono::{DateTime, Utc};
+
+/// Events received since some time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Different usernames.
+    pub unique_users: i64,
+    /// Clicks (the sum of `count`) by type, the most frequent first.
+    pub by_type: Vec<(String, i64)>,
+    /// Page views by path, the most frequent first, ten at most.
+    pub top_pages: Vec<(String, i64)>,
+}
+
+impl Store {
+    /// Summarises what was received since `since`.
+    ///
+    /// It reads those events, so its cost grows with the window: keep that to minutes.
+    pub async fn summary(&self, since: DateTime<Utc>) -> Result<Summary, StoreError> {
+        let _ = since;
+        todo!()
+    }
+}
