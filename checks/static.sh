@@ -1,0 +1,57 @@
+# shellcheck shell=bash
+# What needs no servers: the shell, the manifests, the lints, the build, the unit tests. Sourced by test.sh.
+#
+# Every cargo command here and in live.sh names the whole workspace and the same features: a narrower choice
+# would resolve other features and compile the dependencies once more.
+
+WORKSPACE='--locked --workspace --features app/ssr'
+
+check_shell() {
+  local files
+  files=$(git ls-files -co --exclude-standard -- '*.sh' .ci/run)
+  # shellcheck disable=SC2086
+  shellcheck -x --source-path="$ROOT" $files && printf 'checked %s files\n' "$(printf '%s\n' "$files" | wc -l)"
+}
+
+# Compose's own parser as a Go library; where neither it nor an engine can be had, only CI must insist.
+check_compose() {
+  if have go; then
+    (cd docker/compose-check && go run . ../compose.yaml)
+  elif docker compose version >/dev/null 2>&1; then
+    docker compose -f docker/compose.yaml config --quiet
+  elif [ "${CI:-}" = true ]; then
+    printf 'neither go nor docker compose is installed\n' && return 1
+  else
+    printf 'neither go nor docker compose is installed\n' && return 77
+  fi
+}
+
+check_format() { cargo fmt --all --check; }
+
+check_deny() { cargo deny --locked check bans licenses sources; }
+
+check_unused() { cargo machete; }
+
+# Islands run in the browser: nothing that opens a socket, a thread pool or a database may come along.
+check_wasm_tree() {
+  local tree found
+  tree=$(cargo tree --locked -p app --features hydrate --target wasm32-unknown-unknown -e normal --prefix none) || return 1
+  found=$(printf '%s\n' "$tree" | awk '{print $1}' | sort -u | grep -Ex 'tokio|mio|hyper|axum|leptos_axum|rdkafka|rdkafka-sys|sqlx(-.*)?|store|collector|service')
+  if [ -n "$found" ]; then
+    printf 'the wasm build depends on:\n%s\n' "$found"
+    return 1
+  fi
+  printf '%s crates, none of them a server’s\n' "$(printf '%s\n' "$tree" | awk '{print $1}' | sort -u | wc -l)"
+}
+
+# shellcheck disable=SC2086
+check_clippy_native() { cargo clippy $WORKSPACE --all-targets -- -D warnings; }
+
+check_clippy_wasm() { rests_on install_tools && cargo clippy --locked -p app --lib --features hydrate --target wasm32-unknown-unknown -- -D warnings; }
+
+# Libraries, binaries and tests, once; every later part only runs them.
+# shellcheck disable=SC2086
+build_everything() { cargo build $WORKSPACE --all-targets; }
+
+# shellcheck disable=SC2086
+test_units() { cargo test $WORKSPACE --lib --bins; }
