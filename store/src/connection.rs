@@ -1,9 +1,11 @@
 //! A handle to Postgres that exists before Postgres does, and on which nothing waits for ever.
 
 use crate::error::StoreError;
-use sqlx::ConnectOptions;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, Postgres};
 use std::future::Future;
+use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -38,9 +40,9 @@ impl Default for StoreOptions {
 /// The database. Cheap to clone; all clones share one pool.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pub(crate) pool: PgPool,
+    pool: PgPool,
     /// How long to wait for any answer: longer than Postgres' own limit, for when Postgres cannot speak.
-    pub(crate) patience: Duration,
+    patience: Duration,
 }
 
 impl Store {
@@ -60,15 +62,26 @@ impl Store {
             .connect_lazy_with(connect);
         Ok(Self {
             pool,
-            patience: options.acquire_timeout + options.statement_timeout + Duration::from_secs(2),
+            patience: options.statement_timeout + Duration::from_secs(2),
         })
     }
 
     /// Asks Postgres for a sign of life.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        let answer = sqlx::query("SELECT 1").execute(&self.pool);
-        self.within_patience(answer).await?;
+        let mut session = self.session().await?;
+        self.answer(session.ping()).await?;
+        session.finish();
         Ok(())
+    }
+
+    /// A connection beside the pool, with session settings that override the pool's.
+    pub(crate) async fn connect_with(
+        &self,
+        settings: &[(&'static str, &'static str)],
+    ) -> sqlx::Result<PgConnection> {
+        let options = PgConnectOptions::clone(&self.pool.connect_options());
+        let connecting = options.options(settings.iter().copied());
+        self.answer(async move { connecting.connect().await }).await
     }
 
     /// Closes every connection, after what is under way has ended.
@@ -76,14 +89,60 @@ impl Store {
         self.pool.close().await;
     }
 
+    /// A connection for one statement, or one transaction.
+    pub(crate) async fn session(&self) -> sqlx::Result<Session> {
+        Ok(Session {
+            connection: self.pool.acquire().await?,
+            finished: false,
+        })
+    }
+
     /// Waits for an answer, but not for ever: a cut network gives none.
-    pub(crate) async fn within_patience<T>(
+    pub(crate) async fn answer<T>(
         &self,
         answer: impl Future<Output = sqlx::Result<T>>,
     ) -> sqlx::Result<T> {
         match tokio::time::timeout(self.patience, answer).await {
             Ok(answer) => answer,
             Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+        }
+    }
+}
+
+/// A connection that goes back to the pool only when its work ended well.
+///
+/// When it did not, because of an error, a timeout or a caller that went away, an answer could still
+/// be under way in it; so it is closed.
+pub(crate) struct Session {
+    connection: PoolConnection<Postgres>,
+    finished: bool,
+}
+
+impl Session {
+    /// Gives the connection back.
+    pub(crate) fn finish(mut self) {
+        self.finished = true;
+    }
+}
+
+impl Deref for Session {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Session {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.connection.close_on_drop();
         }
     }
 }

@@ -1,9 +1,12 @@
 //! One batch, one statement: rows, rejects, counts and offset together, or nothing at all.
 
+use crate::columns::{EventColumns, RejectColumns};
 use crate::connection::Store;
 use crate::error::IngestError;
 use crate::lease::{LastRecord, PartitionKey};
-use domain::{Event, LastSeen, NextOffset, Reject};
+use domain::{Choice, Event, LastSeen, NextOffset, Reject};
+use serde_json::{Map, Value};
+use sqlx::types::Json;
 use uuid::Uuid;
 
 /// Consecutive records of one partition, decoded.
@@ -60,7 +63,56 @@ impl Store {
     ///
     /// The batch may be empty of events and rejects; it then only moves the lease.
     pub async fn ingest(&self, batch: &Batch) -> Result<Ingested, IngestError> {
-        let _ = batch;
-        todo!()
+        let events = EventColumns::of(&batch.events);
+        let rejects = RejectColumns::of(&batch.rejects);
+        let mut session = self.session().await?;
+        let statement = sqlx::query_file!(
+            "queries/ingest.sql",
+            batch.key.topic,
+            batch.key.partition,
+            batch.epoch,
+            batch.from.0,
+            batch.to.0,
+            batch.last.offset.0,
+            batch.last.time_ms,
+            batch.last.hash,
+            &events.kafka_offset,
+            &events.event_id,
+            &events.client_id,
+            &events.received_at,
+            &events.occurred_at,
+            &events.event_type as &[&str],
+            &events.username as &[Option<&str>],
+            &events.session_id as &[Option<&str>],
+            &events.url as &[Option<&str>],
+            &events.path as &[Option<&str>],
+            &events.referrer as &[Option<&str>],
+            &events.user_agent as &[Option<&str>],
+            &events.ip as &[Option<&str>],
+            &events.source as &[&str],
+            &events.count,
+            &events.boot as &[Option<Uuid>],
+            &events.properties as &[Json<&Map<String, Value>>],
+            &events.choice as &[Option<Json<&Choice>>],
+            &rejects.kafka_offset,
+            &rejects.record_time_ms,
+            &rejects.key as &[Option<&[u8]>],
+            &rejects.raw as &[&[u8]],
+            &rejects.code as &[&str],
+            &rejects.reason,
+            &rejects.boot as &[Option<Uuid>],
+        )
+        .fetch_one(&mut *session);
+        let row = self.answer(statement).await?;
+        session.finish();
+        if !row.held {
+            return Err(IngestError::Fenced);
+        }
+        Ok(Ingested {
+            received: row.events.unsigned_abs() + row.refusals.unsigned_abs(),
+            stored: row.stored.unsigned_abs(),
+            duplicates: (row.events - row.stored).unsigned_abs(),
+            rejected: row.refused.unsigned_abs(),
+        })
     }
 }

@@ -85,14 +85,37 @@ impl Store {
         holder: &Holder,
         first: &FirstContact,
     ) -> Result<Lease, StoreError> {
-        let _ = (key, holder, first);
-        todo!()
+        if let Some(lease) = self.take(key, holder).await? {
+            return Ok(lease);
+        }
+        self.register(key, holder, first).await?;
+        match self.take(key, holder).await? {
+            Some(lease) => Ok(lease),
+            // Nobody deletes leases; the row was written a moment ago.
+            None => Err(StoreError::Broken(sqlx::Error::RowNotFound)),
+        }
     }
 
     /// Every lease of a topic, by partition.
     pub async fn leases(&self, topic: &str) -> Result<Vec<LeaseRow>, StoreError> {
-        let _ = topic;
-        todo!()
+        let mut session = self.session().await?;
+        let rows = sqlx::query_file!("queries/leases.sql", topic).fetch_all(&mut *session);
+        let rows = self.answer(rows).await?;
+        session.finish();
+        let leases = rows.into_iter().map(|row| LeaseRow {
+            partition: row.partition,
+            owner: row.owner,
+            acquired_at: row.acquired_at,
+            lease: Lease::from(LeaseColumns {
+                epoch: row.epoch,
+                next_offset: row.next_offset,
+                last_offset: row.last_offset,
+                last_record_time_ms: row.last_record_time_ms,
+                last_record_hash: row.last_record_hash,
+                cluster_id: row.cluster_id,
+            }),
+        });
+        Ok(leases.collect())
     }
 
     /// Moves a partition to another offset, in the cluster that `holder` names, and takes it from its holder.
@@ -109,7 +132,92 @@ impl Store {
         to: NextOffset,
         recreated: bool,
     ) -> Result<Option<Lease>, StoreError> {
-        let _ = (key, holder, to, recreated);
-        todo!()
+        let mut session = self.session().await?;
+        let row = sqlx::query_file_as!(
+            LeaseColumns,
+            "queries/reset_offset.sql",
+            key.topic,
+            key.partition,
+            to.0,
+            recreated,
+            holder.owner,
+            holder.cluster_id,
+        )
+        .fetch_optional(&mut *session);
+        let row = self.answer(row).await?;
+        session.finish();
+        Ok(row.map(Lease::from))
+    }
+
+    /// Bumps the epoch of a lease that is there.
+    async fn take(&self, key: &PartitionKey, holder: &Holder) -> Result<Option<Lease>, StoreError> {
+        let mut session = self.session().await?;
+        let row = sqlx::query_file_as!(
+            LeaseColumns,
+            "queries/acquire.sql",
+            key.topic,
+            key.partition,
+            holder.owner,
+        )
+        .fetch_optional(&mut *session);
+        let row = self.answer(row).await?;
+        session.finish();
+        Ok(row.map(Lease::from))
+    }
+
+    /// Writes down where reading begins, for every partition that has no lease yet; changes no other.
+    async fn register(
+        &self,
+        key: &PartitionKey,
+        holder: &Holder,
+        first: &FirstContact,
+    ) -> Result<(), StoreError> {
+        let (mut partitions, mut lows): (Vec<i32>, Vec<i64>) = first
+            .lows
+            .iter()
+            .map(|(partition, low)| (*partition, low.0))
+            .unzip();
+        if !partitions.contains(&key.partition) {
+            partitions.push(key.partition);
+            lows.push(0);
+        }
+        let mut session = self.session().await?;
+        let done = sqlx::query_file!(
+            "queries/register.sql",
+            key.topic,
+            &partitions,
+            &lows,
+            holder.cluster_id,
+        )
+        .execute(&mut *session);
+        self.answer(done).await?;
+        session.finish();
+        Ok(())
+    }
+}
+
+/// A lease as the table has it.
+struct LeaseColumns {
+    epoch: i64,
+    next_offset: i64,
+    last_offset: Option<i64>,
+    last_record_time_ms: Option<i64>,
+    last_record_hash: Option<i64>,
+    cluster_id: String,
+}
+
+impl From<LeaseColumns> for Lease {
+    fn from(row: LeaseColumns) -> Self {
+        let last = (row.last_offset.zip(row.last_record_time_ms)).zip(row.last_record_hash);
+        Self {
+            epoch: row.epoch,
+            next: NextOffset(row.next_offset),
+            last: last.map(|((offset, time_ms), hash)| LastRecord {
+                offset: LastSeen(offset),
+                time_ms,
+                hash,
+            }),
+            cluster_id: row.cluster_id,
+        }
     }
 }

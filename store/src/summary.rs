@@ -20,7 +20,18 @@ impl Store {
     ///
     /// It reads those events, so its cost grows with the window: keep that to minutes.
     pub async fn summary(&self, since: DateTime<Utc>) -> Result<Summary, StoreError> {
-        let _ = since;
-        todo!()
+        let mut session = self.session().await?;
+        let rows = sqlx::query_file!("queries/summary.sql", since).fetch_all(&mut *session);
+        let rows = self.answer(rows).await?;
+        session.finish();
+        let mut summary = Summary::default();
+        for row in rows {
+            match (row.what.as_str(), row.name) {
+                ("type", Some(name)) => summary.by_type.push((name, row.n)),
+                ("page", Some(name)) => summary.top_pages.push((name, row.n)),
+                _ => summary.unique_users = row.n,
+            }
+        }
+        Ok(summary)
     }
 }

@@ -1,0 +1,26 @@
+-- Types, pages and users of the events received since a time, in one pass over them.
+--
+-- Three groupings of the same rows; `grouping` tells which one a line belongs to (a bit for each column that is
+-- not part of it).
+WITH seen AS (
+    SELECT type, CASE WHEN type = 'page_view' THEN path END AS page, username, count
+    FROM events
+    WHERE received_at >= $1
+),
+grouped AS (
+    SELECT type, page, username, grouping(type, page, username) AS left_out, sum(count)::bigint AS clicks
+    FROM seen
+    GROUP BY GROUPING SETS ((type), (page), (username))
+)
+SELECT 'type' AS "what!", type AS "name?", clicks AS "n!" FROM grouped WHERE left_out = 3
+UNION ALL
+(
+    SELECT 'page', page, clicks
+    FROM grouped
+    WHERE left_out = 5 AND page IS NOT NULL
+    ORDER BY clicks DESC, page
+    LIMIT 10
+)
+UNION ALL
+SELECT 'users', NULL, count(*) FROM grouped WHERE left_out = 6 AND username IS NOT NULL
+ORDER BY 1, 3 DESC, 2
