@@ -1,18 +1,25 @@
 //! From a click to a durable acknowledgement: what was accepted is kept.
 //!
 //! The modules stand in the order in which an event passes through them: what a caller hands in
-//! ([`draft`]), how it becomes a checked event (`enrich`), how it gets to Kafka and what Kafka said
-//! (`producer`), the one path that joins them ([`accept`]), and when the event has become a row
-//! ([`stored`]). Every door of the project (the shop, the lab, later HTTP and gRPC) ends in
-//! [`Collector::accept`]; none answers success before it.
+//! ([`draft`]), how it becomes a checked event (`enrich`), how a request's messages are kept together
+//! (`request`), how they get to Kafka (`client`) whatever happens there (`producer`), the one path that
+//! joins all this ([`accept`]), when the event has become a row ([`stored`]), and what is counted on
+//! the way (`telemetry`).
+//!
+//! Every door of the project (the shop, the lab, later HTTP and gRPC) ends in [`Collector::accept`];
+//! none answers success before it.
 #![warn(missing_docs)]
 
 pub mod accept;
+mod client;
 pub mod draft;
 mod enrich;
 mod producer;
+mod request;
 pub mod stored;
+mod telemetry;
 
 pub use accept::{AcceptError, Accepted, Collector, CollectorSettings};
 pub use draft::Draft;
+pub use request::QueueLimits;
 pub use stored::Waited;
