@@ -1,0 +1,209 @@
+# shellcheck shell=bash
+# Layer 2, no Docker: the same real servers as plain processes of this machine. Implements the layer_… functions
+# that start_script.sh calls; docker/compose.sh implements the same ones.
+# Parts, in the order they start: postgres broker1 broker2 broker3 consumer app, and on demand pgadmin, traffic.
+
+for file in processes kafka postgres tools programs pgadmin cluster preflight follow; do
+  # shellcheck source=/dev/null
+  . "$ROOT/docker/native/$file.sh"
+done
+
+SERVERS="postgres $BROKERS"
+KNOWN="$SERVERS consumer app pgadmin traffic frontend"
+
+layer_name() { printf 'natively, without Docker'; }
+layer_parts() { printf '%s' "$SERVERS consumer app pgadmin"; }
+
+where_is() {
+  case $1 in
+    broker*) printf '127.0.0.1:%s' "$(broker_port "$1")" ;;
+    postgres) printf '127.0.0.1:%s' "$POSTGRES_PORT" ;;
+    app) printf 'http://%s' "$(shop_addr)" ;;
+    consumer) printf 'metrics http://%s/metrics' "$CONSUMER_OPS_ADDR" ;;
+    pgadmin) printf 'http://127.0.0.1:%s' "$PGADMIN_PORT" ;;
+    *) ;;
+  esac
+}
+
+all_alive() {
+  local part
+  for part in "$@"; do alive "$part" || return 1; done
+}
+
+# layer_up up|dev
+layer_up() {
+  local wanted=$SERVERS kafka_new=no postgres_new=no servers part
+  [ "$1" = dev ] || wanted="$SERVERS consumer app"
+  [ "$WITH_PGADMIN" = no ] || wanted="$wanted pgadmin"
+  # shellcheck disable=SC2086
+  if all_alive $wanted && { [ "$1" = dev ] || { ! outdated app && ! outdated consumer; }; }; then
+    say 'The stack already runs; nothing was started. (After a change in the code: bash start_script.sh restart app)'
+    # shellcheck disable=SC2034 # start_script.sh's
+    FOUND_RUNNING=yes
+    return 0
+  fi
+  step 'Looking at this machine'
+  check_machine
+  announce_downloads "$1"
+  check_ports "$1" || return 1
+  need_packages || return 1
+  need_compiler || return 1
+  [ -s "$KAFKA_HOME/cluster.id" ] || kafka_new=yes
+  ! postgres_is_new || postgres_new=yes
+
+  # shellcheck disable=SC2086
+  if all_alive $SERVERS; then servers=''; else
+    step 'Starting three Kafka brokers and Postgres (in the background)'
+    mkdir -p "$LOGS"
+    (servers_up) >"$LOGS/servers.log" 2>&1 &
+    servers=$!
+    # shellcheck disable=SC2034 # start_script.sh's
+    SERVERS_JOB=$servers
+  fi
+  step 'Building our own programs'
+  build_all "$1" || return 1
+  done_note built
+  if [ -n "$servers" ]; then
+    step 'Waiting for Kafka and Postgres'
+    if ! wait "$servers"; then
+      cat "$LOGS/servers.log" >&2
+      return 1
+    fi
+    # shellcheck disable=SC2034
+    SERVERS_JOB=''
+    done_note 'three brokers, one Postgres'
+  fi
+  check_histories "$kafka_new" "$postgres_new" || return 1
+  step 'Topic and tables (consumer setup)'
+  if [ "$1" = dev ]; then run_setup "$TARGET/debug/consumer"; else run_setup; fi || return 1
+  done_note "topic ${KAFKA_TOPIC:-clickstream}, database clickstream"
+  [ "$1" = dev ] || programs_up || return 1
+  if [ "$WITH_PGADMIN" = yes ]; then
+    step pgAdmin
+    start_part pgadmin || return 1
+    await_part pgadmin 90 || return 1
+  fi
+}
+
+build_all() {
+  if [ "$1" = dev ]; then
+    (cd "$ROOT" && cargo build -p consumer)
+  else
+    build_programs
+  fi
+}
+
+programs_up() {
+  local part
+  step 'Starting the consumer and the shop'
+  make_early_style || warn 'no style sheet yet'
+  for part in consumer app; do
+    if outdated "$part"; then
+      note "$part was built anew: starting it again"
+      stop_process "$part" TERM 12
+    elif crashed "$part"; then
+      note "$part had died; starting it again"
+    fi
+    start_part "$part"
+  done
+  await_part app 30 || return 1
+  await_part consumer 30 || return 1
+  done_note "http://$(shop_addr)"
+}
+
+# The browser's part, made in the background when a source is newer than it.
+layer_frontend() { # [tools]
+  alive frontend && return 0
+  if [ -z "${1:-}" ] && web_is_current; then
+    [ -s "$RUN/frontend.state" ] || printf 'ready\n' >"$RUN/frontend.state"
+    return 0
+  fi
+  start_process frontend env ASSUME_YES="$ASSUME_YES" bash "$ROOT/docker/native/frontend.sh" "$@"
+}
+
+layer_down() {
+  local part found=no
+  for part in $KNOWN; do [ ! -f "$RUN/$part.pid" ] || found=yes; done
+  if [ "$found" = no ]; then
+    say 'Nothing runs.'
+    return 0
+  fi
+  # shellcheck disable=SC2086
+  stop_parts $KNOWN
+  say "All stopped. The data stays in $CLICKSHOP_DATA for the next start."
+}
+
+layer_status() {
+  local part pid state bad=0
+  printf '%-10s %-8s %-8s %s\n' part state pid address
+  for part in $SERVERS consumer app pgadmin traffic; do
+    pid=- state=off
+    if alive "$part"; then
+      pid=$(pid_of "$part") state=running
+      if ! part_answers "$part"; then state=silent; fi
+    elif crashed "$part"; then
+      state=DEAD bad=1
+    else
+      case $part in pgadmin | traffic) continue ;; *) bad=1 ;; esac
+    fi
+    printf '%-10s %-8s %-8s %s\n' "$part" "$state" "$pid" "$(where_is "$part")"
+  done
+  if alive frontend || [ -s "$RUN/frontend.state" ]; then printf 'browser part: %s\n' "$(cat "$RUN/frontend.state" 2>/dev/null || echo working)"; fi
+  [ "$bad" -eq 0 ] || say 'Not all of it runs. What is missing is started by: bash start_script.sh'
+  return "$bad"
+}
+part_answers() { case $1 in traffic) true ;; *) part_ready "$1" ;; esac }
+
+layer_stop_started() { stop_parts "$@"; }
+
+layer_stop() {
+  crashed "$1" || alive "$1" || { say "$1 does not run."; return 0; }
+  stop_parts "$1"
+}
+
+layer_restart() {
+  case $1 in
+    postgres) postgres_prepare ;;
+    broker*) kafka_prepare ;;
+    pgadmin) ;;
+    *) build_programs || return 1 ;; # a change in the code is what one restarts it for
+  esac
+  [ ! -f "$RUN/$1.pid" ] || stop_parts "$1"
+  start_part "$1" || return 1
+  if [ "$1" = postgres ]; then await_postgres $((SECONDS + 60)); else await_part "$1"; fi || return 1
+  say "$1 runs."
+}
+
+layer_logs() {
+  [ -f "$LOGS/$1.log" ] || die "There is no log of $1 yet."
+  if [ -t 1 ]; then exec tail -n 100 -F "$LOGS/$1.log"; else tail -n 200 "$LOGS/$1.log"; fi
+}
+
+layer_psql() {
+  alive postgres || die 'Postgres does not run here. Start it with: bash start_script.sh'
+  PGPASSWORD=default123 exec "$(postgres_bin)/psql" -h 127.0.0.1 -p "$POSTGRES_PORT" -U default -d clickstream "$@"
+}
+
+# Deletes the data of Kafka, Postgres and the spool. The caller has asked.
+layer_wipe() {
+  # shellcheck disable=SC2086
+  stop_parts $KNOWN
+  local elsewhere
+  if [ -L "$PGDATA_DIR" ]; then
+    elsewhere=$(readlink "$PGDATA_DIR")
+    case $elsewhere in /var/tmp/clickshop-*/postgres) rm -rf "$elsewhere" ;; esac
+  fi
+  rm -rf "$KAFKA_HOME" "$PGDATA_DIR" "$CLICKSHOP_DATA/spool" "$PGADMIN_DATA"
+}
+layer_data() { printf '%s' "$CLICKSHOP_DATA"; }
+
+# layer_seed N: the lab's program against this stack; layer_traffic N: until the stack stops.
+layer_seed() { build_lab && with_settings 127.0.0.1:0 "$TARGET/release/lab" seed --count "$1"; }
+layer_traffic() {
+  build_lab || return 1
+  stop_process traffic TERM 5
+  start_process traffic env KAFKA_BROKERS="$STACK_BROKERS" SHOP_URL="http://$(shop_addr)" "$TARGET/release/lab" traffic --visitors "$1"
+}
+
+layer_psql_command() { printf 'bash start_script.sh psql -c "SELECT * FROM clickstream_data ORDER BY creation_timestamp DESC LIMIT 10"'; }
+layer_extra_addresses() { if alive pgadmin; then printf 'pgAdmin          http://127.0.0.1:%s\n' "$PGADMIN_PORT"; fi; }

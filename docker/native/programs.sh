@@ -1,0 +1,66 @@
+# shellcheck shell=bash
+# Our own programs: built once, told where the stack's servers are, and started from the release binaries.
+# The browser's part (WASM, style sheet) is served from $WEB; see frontend.sh, which fills it.
+
+WEB=$TARGET/web # site/ is what the shop serves; hash.txt names its files; built is touched last
+
+# Where a client on this machine reaches an address that may be 0.0.0.0.
+shop_addr() { printf '%s' "${LEPTOS_SITE_ADDR/#0.0.0.0:/127.0.0.1:}"; }
+
+leptos_setting() { sed -n "s/^$1 *= *\"\(.*\)\"/\1/p" "$ROOT/Cargo.toml" "$ROOT/app/Cargo.toml" 2>/dev/null | head -n 1; }
+
+# with_settings OPS_ADDR COMMAND…: the command meets this stack's servers.
+with_settings() {
+  local ops=$1
+  shift
+  env KAFKA_BROKERS="$STACK_BROKERS" DATABASE_URL="$STACK_DATABASE_URL" OPS_ADDR="$ops" "$@"
+}
+
+build_programs() {
+  (cd "$ROOT" && cargo build --release -p consumer -p app --features app/ssr "$@")
+}
+
+build_lab() { (cd "$ROOT" && cargo build --release -q -p lab); }
+
+start_consumer() { alive consumer || start_process consumer env KAFKA_BROKERS="$STACK_BROKERS" DATABASE_URL="$STACK_DATABASE_URL" OPS_ADDR="$CONSUMER_OPS_ADDR" "$TARGET/release/consumer" run; }
+
+start_app() {
+  alive app && return 0
+  start_process app env KAFKA_BROKERS="$STACK_BROKERS" DATABASE_URL="$STACK_DATABASE_URL" OPS_ADDR="$APP_OPS_ADDR" \
+    LEPTOS_SITE_ADDR="$LEPTOS_SITE_ADDR" LEPTOS_OUTPUT_NAME="$(leptos_setting output-name)" LEPTOS_SITE_ROOT="$WEB/site" \
+    LEPTOS_SITE_PKG_DIR=pkg LEPTOS_HASH_FILES=true LEPTOS_HASH_FILE_NAME="$WEB/hash.txt" LEPTOS_ENV=PROD "$TARGET/release/app"
+}
+
+app_ready() {
+  alive app || return 2
+  http_ok "$(shop_addr)" /
+}
+consumer_ready() {
+  alive consumer || return 2
+  http_ok "$CONSUMER_OPS_ADDR" /readyz
+}
+
+# A program that was built anew since it was started is started again by `up`.
+outdated() { alive "$1" && [ "$TARGET/release/$1" -nt "$RUN/$1.pid" ]; }
+
+# Topic and tables; safe to repeat.
+run_setup() { run_quietly "$LOGS/setup.log" with_settings 127.0.0.1:0 "${1:-$TARGET/release/consumer}" setup; }
+
+# The bundle is older than a source it was made from.
+web_is_current() {
+  [ -f "$WEB/built" ] || return 1
+  local newer
+  newer=$(cd "$ROOT" && find app domain style Cargo.toml Cargo.lock rust-toolchain.toml -type f -newer "$WEB/built" 2>/dev/null | head -n 1) || true
+  [ -z "$newer" ]
+}
+
+# Until the first bundle is there: the style sheet (seconds) and the assets, so that the shop looks right.
+make_early_style() {
+  local style assets
+  [ -f "$WEB/hash.txt" ] && return 0
+  style=$(leptos_setting style-file) assets=$(leptos_setting assets-dir)
+  mkdir -p "$WEB/site/pkg"
+  [ -z "$assets" ] || [ ! -d "$ROOT/$assets" ] || cp -R "$ROOT/$assets/." "$WEB/site/"
+  [ -n "$style" ] && [ -f "$ROOT/$style" ] || return 0
+  need_sass && run_quietly "$LOGS/frontend.log" sass --no-source-map --style=compressed "$ROOT/$style" "$WEB/site/pkg/$(leptos_setting output-name).css"
+}
