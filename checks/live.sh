@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What needs servers or a browser. Sourced by test.sh.
+# What needs servers or a browser. Sourced by test.sh, after static.sh.
 
 BUNDLE_LIMIT=110000 # bytes of storefront WASM after brotli; DESIGN's budget
 SITE=$SCRATCH/site
@@ -18,11 +18,47 @@ check_bundle_size() {
   [ "$bytes" -le "$BUNDLE_LIMIT" ]
 }
 
-servers_up() { docker/native/servers.sh up; }
+servers_up() { bash docker/native/servers.sh up; }
 
 # Also called on the way out, whatever happened before.
 servers_down() {
   [ -d "$CLICKSHOP_DATA" ] || return 0
-  docker/native/servers.sh down >"$ARTIFACTS/logs/servers-down.log" 2>&1 || last_lines "$ARTIFACTS/logs/servers-down.log"
+  bash docker/native/servers.sh wipe >"$ARTIFACTS/logs/servers-down.log" 2>&1 || last_lines "$ARTIFACTS/logs/servers-down.log"
   [ ! -d "$LOGS" ] || cp -R "$LOGS" "$ARTIFACTS/logs/servers"
 }
+
+# Databases of their own, made by sqlx::test on the run's server.
+# shellcheck disable=SC2086
+test_store() { rests_on build_everything && rests_on servers_up && cargo test --no-fail-fast $WORKSPACE --test it; }
+
+# The built programs on the run's cluster; the tests make topics and databases of their own.
+# shellcheck disable=SC2086
+test_pipeline() { rests_on build_everything && rests_on servers_up && cargo test --no-fail-fast $WORKSPACE --test pipeline; }
+
+# Playwright, against a shop and a consumer on a topic and a database of their own.
+test_browser() {
+  rests_on build_everything && rests_on servers_up && rests_on build_bundle && need_playwright || return 1
+  local logs=$ARTIFACTS/logs programs=$CARGO_TARGET_DIR/debug consumer shop code=0
+  empty_database browser || return 1
+  export DATABASE_URL=${DATABASE_URL%/*}/browser KAFKA_TOPIC=browser CONSUMER_GROUP=browser
+  OPS_ADDR=127.0.0.1:0 "$programs/consumer" setup || return 1
+  OPS_ADDR=$CONSUMER_OPS_ADDR "$programs/consumer" >"$logs/browser-consumer.log" 2>&1 &
+  consumer=$!
+  OPS_ADDR=$APP_OPS_ADDR LEPTOS_SITE_ROOT=$SITE LEPTOS_HASH_FILE_NAME=$HASHES LEPTOS_ENV=PROD \
+    "$programs/app" >"$logs/browser-app.log" 2>&1 &
+  shop=$!
+  # shellcheck disable=SC2064 # these two, now
+  trap "kill $consumer $shop 2>/dev/null" EXIT
+  wait_for 'the shop' 30 "$logs/browser-app.log" http_ok "$LEPTOS_SITE_ADDR" / || return 1
+  wait_for 'the consumer' 30 "$logs/browser-consumer.log" http_ok "$CONSUMER_OPS_ADDR" /readyz || return 1
+  (cd e2e && SHOP_URL=http://$LEPTOS_SITE_ADDR npx playwright test) || code=1
+  return "$code"
+}
+
+# .sqlx says the same as the migrations and the queries.
+check_queries() {
+  rests_on servers_up
+  empty_database queries && DATABASE_URL=${DATABASE_URL%/*}/queries bash store/prepare.sh --check
+}
+
+empty_database() { sql postgres "CREATE DATABASE $1"; }

@@ -41,7 +41,7 @@ check_wasm_tree() {
     printf 'the wasm build depends on:\n%s\n' "$found"
     return 1
   fi
-  printf '%s crates, none of them a server’s\n' "$(printf '%s\n' "$tree" | awk '{print $1}' | sort -u | wc -l)"
+  printf '%s crates, none of them for servers\n' "$(printf '%s\n' "$tree" | awk '{print $1}' | sort -u | wc -l)"
 }
 
 # shellcheck disable=SC2086
@@ -53,5 +53,23 @@ check_clippy_wasm() { rests_on install_tools && cargo clippy --locked -p app --l
 # shellcheck disable=SC2086
 build_everything() { cargo build $WORKSPACE --all-targets; }
 
-# shellcheck disable=SC2086
-test_units() { cargo test $WORKSPACE --lib --bins; }
+# Integration tests that need servers; all others run here, so that none is forgotten.
+LIVE_TESTS=' it pipeline '
+
+integration_tests() {
+  local file name
+  for file in */tests/*.rs */tests/*/main.rs; do
+    [ -f "$file" ] || continue
+    name=${file%/main.rs} name=${name##*/} name=${name%.rs}
+    case $LIVE_TESTS in *" $name "*) ;; *) printf -- '--test %s ' "$name" ;; esac
+  done
+}
+
+# shellcheck disable=SC2046,SC2086
+test_units() {
+  rests_on build_everything
+  local code=0
+  cargo test --no-fail-fast $WORKSPACE --lib --bins $(integration_tests) || code=1
+  cargo test --no-fail-fast $WORKSPACE --doc || code=1
+  return "$code"
+}
