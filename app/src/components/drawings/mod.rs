@@ -10,7 +10,7 @@ mod trousers;
 
 use std::sync::LazyLock;
 
-use domain::catalogue::{Color, Style};
+use domain::catalogue::Style;
 use garment::Garment;
 use leptos::prelude::*;
 
@@ -25,17 +25,16 @@ pub fn DrawingSheet() -> impl IntoView {
     view! { <svg class="drawing-sheet" width="0" height="0" aria-hidden="true" inner_html=SHEET.as_str()></svg> }
 }
 
-/// One garment in one colour.
+/// One garment in one colour. An island that wants another sets `color` on the `svg`, or `href` on the `use`.
 ///
 /// Decorative unless it has a label: beside the style's name it would only be read twice.
 #[component]
 pub fn Drawing(
     /// What to draw.
-    #[prop(into)]
-    style: Signal<Style>,
+    style: Style,
     /// The cloth's colour, as SVG understands it; [`UNDYED`] when none is chosen.
     #[prop(into)]
-    color: Signal<String>,
+    color: String,
     /// What a screen reader says in its place.
     #[prop(optional, into)]
     label: Option<String>,
@@ -45,35 +44,15 @@ pub fn Drawing(
         <svg
             class="drawing"
             viewBox=garment::VIEW_BOX
-            color=move || color.get()
+            color=color
             role=(!decorative).then_some("img")
             aria-label=label
             aria-hidden=decorative.then_some("true")
         >
-            <use href=move || format!("#drawing-{}", style.get().slug())></use>
+            <use href=format!("#drawing-{}", style.slug())></use>
         </svg>
     }
 }
-
-/// A clothes rail with a few of the garments, each in a colour of its own; decoration only.
-#[component]
-pub fn Rail() -> impl IntoView {
-    let hung = RAIL.map(|(style, swatch)| {
-        let (_, color) = Color::SWATCHES[swatch];
-        view! { <Drawing style color=color.to_string() /> }
-    });
-    view! { <div class="rail">{hung}</div> }
-}
-
-/// Styles beside each other that differ, each with the index of its swatch.
-const RAIL: [(Style, usize); 6] = [
-    (Style::Polo, 4),
-    (Style::Chinos, 6),
-    (Style::Hawaiian, 2),
-    (Style::Cargo, 5),
-    (Style::Button, 3),
-    (Style::Joggers, 8),
-];
 
 static SHEET: LazyLock<String> = LazyLock::new(|| {
     let mut sheet = [garment::SHARED, shirts::HIBISCUS_PRINT].concat();
