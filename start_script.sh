@@ -74,7 +74,7 @@ esac
 
 # Whatever ends this run too early, or Ctrl-C: stop what it started, and only that.
 undo() {
-  trap '' INT TERM HUP
+  trap '' INT TERM HUP && set +e
   trap - EXIT
   [ -z "$FOLLOW_JOB" ] || kill "$FOLLOW_JOB" 2>/dev/null || true
   [ -z "$SERVERS_JOB" ] || kill "$SERVERS_JOB" 2>/dev/null || true
@@ -86,6 +86,7 @@ undo() {
     say "The data stays for the next start: bash start_script.sh"
   fi
   rm -f "$STARTED"
+  ls "$RUN"/*.pid >/dev/null 2>&1 || rm -f "$RUN/layer"
   unlock_stack
 }
 
@@ -137,7 +138,6 @@ fresh_start() {
   lock_stack
   layer_wipe
   unlock_stack
-  say 'Deleted.'
 }
 
 [ "$FRESH" = no ] || case $VERB in up | dev | down) fresh_start ;; *) die '--fresh goes with up, dev or down' ;; esac

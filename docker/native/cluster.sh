@@ -45,7 +45,6 @@ servers_up() {
   kafka_prepare || return 1
   postgres_prepare || return 1
   for part in $SERVERS; do
-    if crashed "$part"; then note "$part had died; starting it again"; fi
     start_part "$part"
   done
   await_postgres $((SECONDS + 60)) && make_database || return 1
@@ -60,7 +59,7 @@ stop_parts() {
     case " $* " in *" $part "*) ;; *) continue ;; esac
     [ -f "$RUN/$part.pid" ] || continue
     note "stopping $part"
-    if [ "$part" = frontend ]; then stop_family frontend; else stop_process "$part" TERM 12; fi
+    if [ "$part" = frontend ]; then stop_family frontend && rm -f "$RUN/frontend.state"; else stop_process "$part" TERM 12; fi
   done
   for part in $BROKERS; do case " $* " in *" $part "*) [ -f "$RUN/$part.pid" ] && brokers="$brokers $part" ;; esac done
   if [ -n "$brokers" ]; then

@@ -21,13 +21,16 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
 state() {
   mkdir -p "$RUN"
-  printf '%s\n' "$*" >"$RUN/frontend.state"
-  say "frontend: $*"
+  printf '%s\n' "$*" >"$RUN/frontend.state.new"
+  mv "$RUN/frontend.state.new" "$RUN/frontend.state"
+  say "$*"
 }
 off() {
   state "off: $* (the shop works without it; details: $LOGS/frontend.log)"
   exit 1
 }
+trap 'case $(cat "$RUN/frontend.state") in working*) state "off: stopped before it was done; bash start_script.sh takes it up again" ;; esac' EXIT
+trap 'rm -f "$RUN/frontend.state"; trap - EXIT; exit 143' TERM
 
 state 'working: fetching the tools for the browser part'
 need_wasm_target || off 'no WASM target'

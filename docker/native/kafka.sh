@@ -102,7 +102,7 @@ stop_brokers() { # PART…
     if pid=$(pid_of "$part"); then kill -TERM "$pid" 2>/dev/null || true; fi
   done
   for part in "$@"; do
-    if [ $# -gt 1 ] && [ "$(count_alive "$@")" -eq 1 ]; then stop_process "$part" TERM 5; else stop_process "$part" TERM 15; fi
+    if [ $# -gt 1 ] && [ "$(count_alive "$@")" -eq 1 ]; then stop_process "$part" TERM 3 quietly; else stop_process "$part" TERM 15; fi
   done
 }
 

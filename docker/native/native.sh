@@ -44,6 +44,7 @@ layer_up() {
   fi
   step 'Looking at this machine'
   check_machine
+  for part in $wanted; do if crashed "$part"; then note "$part has died and is started again"; fi; done
   announce_downloads "$1"
   check_ports "$1" || return 1
   need_packages || return 1
@@ -101,8 +102,6 @@ programs_up() {
     if outdated "$part"; then
       note "$part was built anew: starting it again"
       stop_process "$part" TERM 12
-    elif crashed "$part"; then
-      note "$part had died; starting it again"
     fi
     start_part "$part"
   done
@@ -115,9 +114,10 @@ programs_up() {
 layer_frontend() { # [tools]
   alive frontend && return 0
   if [ -z "${1:-}" ] && web_is_current; then
-    [ -s "$RUN/frontend.state" ] || printf 'ready\n' >"$RUN/frontend.state"
+    printf 'ready\n' >"$RUN/frontend.state"
     return 0
   fi
+  printf 'working\n' >"$RUN/frontend.state"
   start_process frontend env ASSUME_YES="$ASSUME_YES" bash "$ROOT/docker/native/frontend.sh" "$@"
 }
 
@@ -148,7 +148,7 @@ layer_status() {
     fi
     printf '%-10s %-8s %-8s %s\n' "$part" "$state" "$pid" "$(where_is "$part")"
   done
-  if alive frontend || [ -s "$RUN/frontend.state" ]; then printf 'browser part: %s\n' "$(cat "$RUN/frontend.state" 2>/dev/null || echo working)"; fi
+  [ ! -s "$RUN/frontend.state" ] || printf 'browser part: %s\n' "$(cat "$RUN/frontend.state")"
   [ "$bad" -eq 0 ] || say 'Not all of it runs. What is missing is started by: bash start_script.sh'
   return "$bad"
 }

@@ -28,7 +28,7 @@ as_postgres() {
 # enter (/root) can't hold it: then the data lies under /var/tmp and a link stands in its place. Only folders
 # of our own change their mode.
 place_postgres_data() {
-  [ "$(id -u)" -eq 0 ] || { mkdir -p "$PGDATA_DIR" && chmod 700 "$PGDATA_DIR"; return; }
+  [ "$(id -u)" -eq 0 ] || { mkdir -p "$PGDATA_DIR" && chmod 700 "$PGDATA_DIR"; return 0; }
   mkdir -p "$CLICKSHOP_DATA"
   chmod a+x "$CLICKSHOP_DATA"
   if [ ! -e "$PGDATA_DIR" ] && ! as_postgres test -x "$CLICKSHOP_DATA"; then

@@ -14,7 +14,7 @@ birth_of() {
     # After the name in brackets: state is the 1st field, start time the 20th.
     # shellcheck disable=SC2086
     set -- ${stat##*)}
-    [ "$1" = Z ] || printf '%s' "${20}"
+    [ "${1:-Z}" = Z ] || printf '%s' "${20}"
   else
     case $(ps -o stat= -p "$1" 2>/dev/null) in '' | Z*) ;; *) ps -o lstart= -p "$1" | tr -s ' ' '_' ;; esac
   fi
@@ -60,24 +60,24 @@ keep_log_small() {
   return 0
 }
 
-# stop_process PART SIGNAL SECONDS: asks, waits, and kills what does not listen. Forgets the part.
+# stop_process PART SIGNAL SECONDS [quietly]: asks, waits, and kills what does not listen. Forgets the part.
 stop_process() {
   local pid
   if pid=$(pid_of "$1"); then
     kill "-$2" "$pid" 2>/dev/null || true
-    await_end "$1" "$pid" "$3"
+    await_end "$1" "$pid" "$3" "${4:-}"
   fi
   rm -f "$RUN/$1.pid"
 }
 
-await_end() { # PART PID SECONDS
+await_end() { # PART PID SECONDS [quietly]
   local began=$SECONDS
   while alive "$1"; do
     if [ $((SECONDS - began)) -ge "$3" ]; then
-      warn "$1 did not stop within $3 s and was killed"
+      [ -n "${4:-}" ] || warn "$1 did not stop within $3 s and was killed"
       kill -KILL "$2" 2>/dev/null || true
       sleep 0.3
-      return
+      return 0
     fi
     sleep 0.1
   done

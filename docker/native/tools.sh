@@ -74,7 +74,7 @@ java_is_new_enough() {
 java_package() {
   local name
   for name in openjdk-17-jre-headless openjdk-21-jre-headless openjdk-25-jre-headless; do
-    apt-cache show "$name" >/dev/null 2>&1 && printf '%s' "$name" && return
+    apt-cache show "$name" >/dev/null 2>&1 && printf "%s" "$name" && return 0
   done
   printf 'default-jre-headless'
 }
