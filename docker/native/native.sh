@@ -188,11 +188,7 @@ layer_psql() {
 layer_wipe() {
   # shellcheck disable=SC2086
   stop_parts $KNOWN
-  local elsewhere
-  if [ -L "$PGDATA_DIR" ]; then
-    elsewhere=$(readlink "$PGDATA_DIR")
-    case $elsewhere in /var/tmp/clickshop-*/postgres) rm -rf "$elsewhere" ;; esac
-  fi
+  case $(pgdata) in /var/tmp/clickshop-*/postgres) rm -rf "$(dirname "$(pgdata)")" ;; esac
   rm -rf "$KAFKA_HOME" "$PGDATA_DIR" "$CLICKSHOP_DATA/spool" "$PGADMIN_DATA"
 }
 layer_data() { printf '%s' "$CLICKSHOP_DATA"; }

@@ -2,7 +2,8 @@
 # A real Postgres of our own: the system's binaries, our data folder, our port, on 127.0.0.1 only.
 # Postgres refuses to run as root, so a root user's stack runs it as the user `postgres`.
 
-PGDATA_DIR=$CLICKSHOP_DATA/postgres
+PGDATA_DIR=$CLICKSHOP_DATA/postgres # or a link to where it really is; see place_postgres_data
+pgdata() { if [ -L "$PGDATA_DIR" ]; then readlink "$PGDATA_DIR"; else printf '%s' "$PGDATA_DIR"; fi; }
 
 # The folder of initdb and postgres: the newest on Debian, else the one on PATH (brew, others).
 postgres_bin() {
@@ -31,20 +32,19 @@ place_postgres_data() {
   [ "$(id -u)" -eq 0 ] || { mkdir -p "$PGDATA_DIR" && chmod 700 "$PGDATA_DIR"; return 0; }
   mkdir -p "$CLICKSHOP_DATA"
   chmod a+x "$CLICKSHOP_DATA"
-  if [ ! -e "$PGDATA_DIR" ] && ! as_postgres test -x "$CLICKSHOP_DATA"; then
+  if [ ! -e "$PGDATA_DIR/PG_VERSION" ] && ! as_postgres test -x "$CLICKSHOP_DATA"; then
     local elsewhere
     elsewhere=/var/tmp/clickshop-$(printf '%s' "$CLICKSHOP_DATA" | cksum | cut -d ' ' -f 1)
     mkdir -p "$elsewhere"
     [ -O "$elsewhere" ] || die "$elsewhere belongs to somebody else; set CLICKSHOP_DATA to a folder that the user postgres can reach."
     chmod 711 "$elsewhere"
     mkdir -p "$elsewhere/postgres"
-    rm -f "$PGDATA_DIR"
-    ln -s "$elsewhere/postgres" "$PGDATA_DIR"
+    ln -sfn "$elsewhere/postgres" "$PGDATA_DIR"
     note "The user postgres can't enter $CLICKSHOP_DATA, so Postgres's data lies in $elsewhere/postgres."
   fi
-  mkdir -p "$PGDATA_DIR/"
-  chown postgres "$PGDATA_DIR/"
-  chmod 700 "$PGDATA_DIR/"
+  mkdir -p "$(pgdata)"
+  chown postgres "$(pgdata)"
+  chmod 700 "$(pgdata)"
 }
 
 postgres_is_new() { [ ! -s "$PGDATA_DIR/PG_VERSION" ]; }
@@ -59,7 +59,7 @@ postgres_prepare() {
     password=$(mktemp)
     printf 'default123\n' >"$password"
     [ "$(id -u)" -ne 0 ] || chown postgres "$password"
-    run_quietly "$LOGS/postgres.log" as_postgres "$bin/initdb" -D "$PGDATA_DIR" --username=default --pwfile="$password" \
+    run_quietly "$LOGS/postgres.log" as_postgres "$bin/initdb" -D "$(pgdata)" --username=default --pwfile="$password" \
       --auth=scram-sha-256 --encoding=UTF8 --locale="$locale" || { rm -f "$password"; return 1; }
     rm -f "$password"
   else
@@ -73,18 +73,19 @@ postgres_prepare() {
 
 start_postgres() {
   alive postgres && return 0
-  local bin version pid settings=$CLICKSHOP_DATA/postgres.conf
+  local bin version data settings
+  data=$(pgdata)
+  settings=$data/clickshop.conf # where Postgres's user can read it
   bin=$(postgres_bin)
   version=$(cat "$PGDATA_DIR/PG_VERSION")
   [ -x "/usr/lib/postgresql/$version/bin/postgres" ] && bin=/usr/lib/postgresql/$version/bin
-  cp "$ROOT/docker/postgres.conf" "$settings" # where Postgres's user can read it
+  cp "$ROOT/docker/postgres.conf" "$settings"
   chmod 644 "$settings"
   keep_log_small "$LOGS/postgres.log"
   # A postmaster.pid left by a kill -9 is Postgres's own business: it checks whether that process still lives.
-  (cd / && as_postgres_exec "$bin/postgres" -D "$PGDATA_DIR" -c config_file="$settings" -c listen_addresses=127.0.0.1 \
+  (cd / && as_postgres_exec "$bin/postgres" -D "$data" -c config_file="$settings" -c listen_addresses=127.0.0.1 \
     -c port="$POSTGRES_PORT" -c unix_socket_directories='') >>"$LOGS/postgres.log" 2>&1 </dev/null &
-  pid=$!
-  remember postgres "$pid"
+  remember postgres $!
 }
 
 # The same as as_postgres, but the shell becomes the program, so that $! is Postgres itself.
