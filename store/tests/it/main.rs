@@ -1,0 +1,12 @@
+//! The store against a real Postgres; `DATABASE_URL` names a role that may create databases, and each test has one
+//! of its own.
+#![allow(clippy::unwrap_used)]
+
+mod concurrency;
+mod hostile;
+mod ingest;
+mod leases;
+mod outages;
+mod reading;
+mod schema;
+mod support;
