@@ -123,7 +123,7 @@ impl Collector {
         health: Health,
         shutdown: CancellationToken,
     ) -> anyhow::Result<Self> {
-        telemetry::describe();
+        service::telemetry::describe(&telemetry::METRICS);
         let boot = Uuid::now_v7();
         let producer = Producer::start(
             &settings.kafka,

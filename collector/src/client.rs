@@ -9,10 +9,11 @@ use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel}
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
 use rdkafka::metadata::MetadataPartition;
-use rdkafka::producer::{BaseRecord, NoCustomPartitioner, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{
+    BaseRecord, NoCustomPartitioner, Producer as _, ProducerContext, ThreadedProducer,
+};
 use service::settings::KafkaSettings;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -37,29 +38,23 @@ pub(crate) struct Client {
 
 /// What the client's callbacks share with those who use it.
 struct Context {
-    /// Set for good by an error that only a new client can mend.
-    broken: AtomicBool,
-    /// Told when [`Self::broken`] is set.
+    /// Told when the client may have become useless.
     mend: Arc<Notify>,
 }
 
 impl Client {
-    /// Makes a client; it connects by itself, now or when Kafka is there. `mend` is notified when the
-    /// client has become useless.
+    /// Makes a client; it connects by itself, now or when Kafka is there. `mend` is notified whenever
+    /// it is time to ask [`Self::is_broken`].
     pub fn new(config: &ClientConfig, topic: &str, mend: Arc<Notify>) -> KafkaResult<Self> {
-        let context = Context {
-            broken: AtomicBool::new(false),
-            mend,
-        };
         Ok(Self {
-            kafka: ThreadedProducer::from_config_and_context(config, context)?,
+            kafka: ThreadedProducer::from_config_and_context(config, Context { mend })?,
             topic: topic.to_owned(),
         })
     }
 
-    /// Whether only a new client can help.
-    pub fn is_broken(&self) -> bool {
-        self.kafka.client().context().broken.load(Ordering::Relaxed)
+    /// Why only a new client can help, once that is so.
+    pub fn is_broken(&self) -> Option<String> {
+        self.kafka.client().fatal_error().map(|(_, why)| why)
     }
 
     /// Hands one message over without waiting; the answer comes through the ticket, at once when the
@@ -69,7 +64,10 @@ impl Client {
         let headers = OwnedHeaders::new_with_capacity(3)
             .insert(header(wire::HEADER_EVENT, message.event_type.as_str()))
             .insert(header(wire::HEADER_EVENT_ID, &id))
-            .insert(header(wire::HEADER_SCHEMA, &wire::SCHEMA_VERSION.to_string()));
+            .insert(header(
+                wire::HEADER_SCHEMA,
+                &wire::SCHEMA_VERSION.to_string(),
+            ));
         let record = BaseRecord::with_opaque_to(&self.topic, Box::new(ticket))
             .key(message.key.as_str())
             .payload(message.json.as_str())
@@ -120,19 +118,11 @@ impl Client {
 }
 
 impl Context {
-    /// Counts a message that was not delivered, and gives the client up when that is the reason.
+    /// Counts a message that was not delivered.
     fn failed(&self, code: RDKafkaErrorCode) {
         metrics::counter!(crate::telemetry::PRODUCE_ERRORS, "error" => format!("{code:?}"))
             .increment(1);
-        if code == RDKafkaErrorCode::Fatal {
-            self.give_up();
-        }
-    }
-
-    fn give_up(&self) {
-        if !self.broken.swap(true, Ordering::Relaxed) {
-            self.mend.notify_one();
-        }
+        self.mend.notify_one();
     }
 }
 
@@ -141,15 +131,12 @@ impl ClientContext for Context {
         service::kafka::log_line(level, facility, message);
     }
 
-    /// Called for what happens to the client itself. Brokers that come and go are seen by
-    /// [`Client::look`], which can also tell when they are back.
+    /// Called for what happens to the client itself. A fatal error comes under the code of its cause,
+    /// so the client has to be asked. Brokers that come and go are seen by [`Client::look`], which can
+    /// also tell when they are back.
     fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
-            tracing::error!(reason, "Kafka's client cannot go on; making a new one");
-            self.give_up();
-        } else {
-            tracing::debug!(%error, reason, "Kafka's client reports");
-        }
+        tracing::debug!(%error, reason, "Kafka's client reports");
+        self.mend.notify_one();
     }
 }
 
@@ -197,7 +184,10 @@ pub(crate) fn config(
 ) -> ClientConfig {
     let messages = limits.messages.saturating_mul(2).to_string();
     // The client counts headers too, so its own limits lie above ours: ours admit a request as a whole.
-    let kbytes = (limits.bytes / 1024).saturating_mul(2).max(1024).to_string();
+    let kbytes = (limits.bytes / 1024)
+        .saturating_mul(2)
+        .max(1024)
+        .to_string();
     let mut config = service::kafka::client_config_with(
         settings,
         &[

@@ -123,12 +123,15 @@ impl Producer {
     /// The client of the moment; waits while a broken one is being replaced. None at shutdown.
     async fn client(&self) -> Option<Arc<Client>> {
         let client = Arc::clone(&self.current.borrow());
-        if !client.is_broken() {
+        if client.is_broken().is_none() {
             return Some(client);
         }
         drop(client);
         let mut current = self.current.clone();
-        let mended = current.wait_for(|client| !client.is_broken()).await.ok()?;
+        let mended = current
+            .wait_for(|client| client.is_broken().is_none())
+            .await
+            .ok()?;
         Some(Arc::clone(&mended))
     }
 
@@ -184,9 +187,17 @@ async fn mend_client(
     shutdown: CancellationToken,
 ) {
     loop {
-        if shutdown.run_until_cancelled(mend.notified()).await.is_none() {
+        if shutdown
+            .run_until_cancelled(mend.notified())
+            .await
+            .is_none()
+        {
             return;
         }
+        let Some(why) = replace.borrow().is_broken() else {
+            continue;
+        };
+        tracing::error!(%why, "Kafka's client cannot go on; making a new one");
         match Client::new(&config, &topic, Arc::clone(&mend)) {
             Ok(client) => {
                 let dead = replace.send_replace(Arc::new(client));

@@ -275,8 +275,11 @@ async fn a_request_that_does_not_fit_the_queue_is_refused_whole_and_at_once() {
     });
     shop.brokers(false);
     let collector = shop.collector.clone();
-    let waiting =
-        tokio::spawn(async move { collector.accept((0..8).map(|_| view("Ann")).collect()).await });
+    let waiting = tokio::spawn(async move {
+        collector
+            .accept((0..8).map(|_| view("Ann")).collect())
+            .await
+    });
     tokio::time::sleep(Duration::from_millis(100)).await;
     let started = Instant::now();
     let refused = shop
@@ -351,10 +354,11 @@ async fn without_a_database_nothing_is_known_to_be_stored() {
 async fn the_end_waits_for_what_is_on_its_way() {
     let shop = start();
     let collector = shop.collector.clone();
-    let accepting =
-        tokio::spawn(
-            async move { collector.accept((0..100).map(|_| view("Ann")).collect()).await },
-        );
+    let accepting = tokio::spawn(async move {
+        collector
+            .accept((0..100).map(|_| view("Ann")).collect())
+            .await
+    });
     tokio::time::sleep(Duration::from_millis(5)).await;
     shop.collector.shutdown().await;
     assert_eq!(accepting.await.unwrap().unwrap().len(), 100);
