@@ -1,0 +1,25 @@
+//! A receipt with an address of its own: it can be reloaded, kept and shared.
+
+use crate::components::live::LiveReceipt;
+use crate::components::receipt::{ReceiptView, receipt as markup};
+use leptos::prelude::*;
+
+/// The page's content; `back` leads to the shop with the same choice, where it is known.
+pub fn receipt(page: ReceiptView, back: String) -> impl IntoView {
+    let answer = view! {
+        <div data-answer="">{markup(page)}</div>
+        <p class="visually-hidden" role="status" data-announce=""></p>
+    };
+    view! {
+        <LiveReceipt>{answer}</LiveReceipt>
+        <p>
+            <a class="button" href=back>
+                "Back to the shop"
+            </a>
+            " "
+            <a class="button button--quiet" href="/cart">
+                "To the cart"
+            </a>
+        </p>
+    }
+}

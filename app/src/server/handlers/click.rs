@@ -1,0 +1,32 @@
+//! `POST /click`: an island tells that a style was chosen. Nobody reads the answer.
+
+use crate::server::form::Form;
+use crate::server::state::Shop;
+use crate::server::visitor::Visitor;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use collector::{AcceptError, Draft};
+use domain::EventType;
+
+/// Records the look at a style: 204, or 422 without one, or 503 when it cannot be kept.
+pub async fn record(State(shop): State<Shop>, visitor: Visitor, body: Bytes) -> StatusCode {
+    let choice = Form::parse(&body)
+        .choice()
+        .ok()
+        .filter(|choice| choice.style.is_some());
+    let Some(choice) = choice else {
+        return StatusCode::UNPROCESSABLE_ENTITY;
+    };
+    let draft = Draft {
+        choice: Some(choice),
+        ..visitor.on_the_page_before(EventType::ITEM_CLICK)
+    };
+    match shop.collector.accept_one(draft).await {
+        Ok(_) => StatusCode::NO_CONTENT,
+        Err(AcceptError::Invalid(_)) => StatusCode::UNPROCESSABLE_ENTITY,
+        Err(AcceptError::Unavailable { .. } | AcceptError::Overloaded) => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The shop's server: everything that pages and islands may not know.
+//!
+//! In the order in which a request passes through: [`run`] listens, [`router`] says what is where,
+//! `origin` turns away posts from other sites, `visitor` says who asks (from `cookies`, with a `cart`),
+//! `form` reads what was sent, the `handlers` decide, `render` makes HTML with the site's `assets`, and
+//! `views` records that a page was seen.
+
+mod assets;
+mod cart;
+mod cookies;
+mod form;
+mod handlers;
+mod origin;
+mod receipts;
+mod render;
+pub mod router;
+pub mod run;
+mod settings;
+mod state;
+mod views;
+mod visitor;
+
+pub use settings::{Settings, SiteSettings};
+pub use state::Shop;
+
+#[cfg(test)]
+mod tests;

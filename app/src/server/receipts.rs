@@ -1,0 +1,214 @@
+//! The address of a receipt holds all that is needed to show it again, so that a reload, another browser
+//! or another process of the shop can: the event's id, its place in Kafka and when it was accepted.
+//!
+//! `/receipt/{event id}?p={partition}&o={offset}&t={microseconds since 1970}`. The JSON as sent is too
+//! long for an address; the browser that sent it carries it for an hour in a cookie of that receipt's
+//! path. Nothing of this is secret or proof: a changed address only finds no row.
+
+use super::form::Form;
+use super::state::Shop;
+use crate::components::receipt::ReceiptView;
+use chrono::DateTime;
+use collector::{Accepted, Waited};
+use domain::receipt::{Place, Progress, Receipt};
+use domain::wire::time_text;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// How long a row may take to be read before the receipt says "on its way": Postgres may be away.
+const READ_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long a browser carries the JSON of a click, in seconds.
+pub const SENT_KEPT_S: u32 = 3600;
+
+/// The receipt that an address names.
+pub fn read(event_id: &str, query: &Form) -> Option<Receipt> {
+    let place = match (query.number("p"), query.number("o")) {
+        // The offset after this one must be a number too.
+        (Some(partition), Some(offset)) if partition >= 0 && (0..i64::MAX).contains(&offset) => {
+            Place::Kafka { partition, offset }
+        }
+        (None, None) if query.get("p").is_none() && query.get("o").is_none() => Place::Spool,
+        _ => return None,
+    };
+    Some(Receipt {
+        event_id: Uuid::parse_str(event_id).ok()?,
+        received_at: DateTime::from_timestamp_micros(query.number("t")?)?,
+        place,
+    })
+}
+
+/// The address of a receipt's page.
+pub fn address(receipt: &Receipt) -> String {
+    format!("{}?{}", path(receipt), query(receipt))
+}
+
+/// The address that answers with news of a receipt.
+pub fn progress_address(receipt: &Receipt) -> String {
+    format!("{}/progress?{}", path(receipt), query(receipt))
+}
+
+/// The path of a receipt's page, which is also the path of its cookie.
+pub fn path(receipt: &Receipt) -> String {
+    format!("/receipt/{}", receipt.event_id)
+}
+
+/// What an address says about a receipt beside the event's id.
+pub fn query(receipt: &Receipt) -> String {
+    let t = receipt.received_at.timestamp_micros();
+    match receipt.place {
+        Place::Kafka { partition, offset } => format!("p={partition}&o={offset}&t={t}"),
+        Place::Spool => format!("t={t}"),
+    }
+}
+
+/// How far an event has come, after at most `patience`. While nobody can say, it is on its way.
+pub async fn progress(shop: &Shop, receipt: &Receipt, patience: Duration) -> Progress {
+    let waited = tokio::select! {
+        waited = shop.collector.wait_stored(receipt, patience) => waited,
+        () = shop.stop.cancelled() => Waited::NotYet,
+    };
+    tracing::debug!(event_id = %receipt.event_id, ?waited, "looking for the row");
+    // Asked for in either case: after a topic was made anew the offsets tell nothing, the row does.
+    let found = shop.store.progress(&shop.topic, receipt);
+    match tokio::time::timeout(READ_PATIENCE, found).await {
+        Ok(Ok(Some(progress))) => progress,
+        Ok(Ok(None)) | Err(_) => Progress::Waiting,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "cannot read how far an event has come");
+            Progress::Waiting
+        }
+    }
+}
+
+/// Everything that a receipt says, for a page of its own or `inside` another.
+pub fn view(
+    shop: &Shop,
+    receipt: &Receipt,
+    message: Option<String>,
+    progress: Progress,
+    inside: bool,
+) -> ReceiptView {
+    let waiting = progress == Progress::Waiting;
+    ReceiptView {
+        event_id: receipt.event_id.to_string(),
+        received_at: time_text(receipt.received_at),
+        place: receipt.place,
+        topic: shop.topic.to_string(),
+        select: select(receipt, message.as_deref(), &progress),
+        message,
+        progress,
+        href: address(receipt),
+        progress_href: waiting.then(|| progress_address(receipt)),
+        inside,
+    }
+}
+
+/// The view of an event that was accepted just now.
+pub fn fresh_view(shop: &Shop, accepted: Accepted, progress: Progress) -> ReceiptView {
+    view(shop, &accepted.receipt, Some(accepted.json), progress, true)
+}
+
+/// The query that shows the row: a product choice lies in the table for people, by its key; everything
+/// else lies in `events`.
+fn select(receipt: &Receipt, message: Option<&str>, progress: &Progress) -> String {
+    let id = receipt.event_id;
+    let buyer = match progress {
+        Progress::Stored { row: Some(row), .. } => Some(row.username.clone()),
+        Progress::Stored { row: None, .. } => None,
+        Progress::Rejected { .. } => {
+            return match receipt.place {
+                Place::Kafka { partition, offset } => format!(
+                    "SELECT * FROM rejected_events\nWHERE kafka_partition = {partition} AND kafka_offset = {offset};"
+                ),
+                Place::Spool => "SELECT * FROM rejected_events;".to_owned(),
+            };
+        }
+        Progress::Waiting => message.and_then(username_of_choice),
+    };
+    match buyer {
+        Some(username) => format!(
+            "SELECT * FROM clickstream_data\nWHERE username = {} AND event_id = '{id}';",
+            quoted(&username)
+        ),
+        None => format!("SELECT * FROM events\nWHERE event_id = '{id}';"),
+    }
+}
+
+/// The username in a message that becomes a row of the table for people.
+fn username_of_choice(message: &str) -> Option<String> {
+    let message: serde_json::Value = serde_json::from_str(message).ok()?;
+    let is_choice = message["type"] == domain::EventType::ADD_TO_CART;
+    is_choice.then(|| Some(message["username"].as_str()?.to_owned()))?
+}
+
+/// A text as SQL writes it, with `standard_conforming_strings` (Postgres' default since 9.1).
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::receipt::StoredRow;
+    use rstest::rstest;
+
+    fn receipt() -> Receipt {
+        Receipt {
+            event_id: Uuid::from_u128(7),
+            received_at: DateTime::from_timestamp_micros(1_732_240_000_123_456).unwrap(),
+            place: Place::Kafka {
+                partition: 3,
+                offset: 41,
+            },
+        }
+    }
+
+    #[test]
+    fn an_address_leads_back_to_its_receipt() {
+        for place in [receipt().place, Place::Spool] {
+            let receipt = Receipt { place, ..receipt() };
+            let query = Form::parse(query(&receipt).as_bytes());
+            assert_eq!(read(&receipt.event_id.to_string(), &query), Some(receipt));
+        }
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case("p=1&o=2")]
+    #[case("p=-1&o=2&t=1")]
+    #[case("p=1&t=1")]
+    #[case("p=1&o=9223372036854775807&t=1")]
+    #[case("p=1&o=1&t=9223372036854775807")]
+    fn half_an_address_is_none(#[case] query: &str) {
+        let id = Uuid::nil().to_string();
+        assert_eq!(read(&id, &Form::parse(query.as_bytes())), None);
+    }
+
+    #[test]
+    fn an_apostrophe_does_not_end_the_query() {
+        let progress = Progress::Stored {
+            after_ms: 1,
+            row: Some(StoredRow {
+                username: "O'Brien'; --".into(),
+                creation_timestamp: receipt().received_at,
+                category: None,
+                gender: None,
+                style: None,
+                size: None,
+                hex_color: None,
+            }),
+        };
+        let sql = select(&receipt(), None, &progress);
+        assert!(sql.contains("username = 'O''Brien''; --' AND"), "{sql}");
+    }
+
+    #[test]
+    fn a_waiting_click_is_looked_for_where_it_will_be() {
+        let choice = r#"{"type":"add_to_cart","username":"Ann"}"#;
+        let sql = select(&receipt(), Some(choice), &Progress::Waiting);
+        assert!(sql.contains("FROM clickstream_data"), "{sql}");
+        let sql = select(&receipt(), Some(r#"{"type":"buy"}"#), &Progress::Waiting);
+        assert!(sql.contains("FROM events"), "{sql}");
+    }
+}

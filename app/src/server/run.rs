@@ -1,0 +1,85 @@
+//! Runs the shop on a listener until it is told to stop, then ends in order: requests are answered,
+//! page views recorded, the collector flushed.
+
+use super::router::router;
+use super::settings::Settings;
+use super::state::Shop;
+use anyhow::Context as _;
+use service::health::Health;
+use service::telemetry::{self, Kind, Metric, Telemetry};
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// How long requests may take to be answered once the shop is told to stop.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
+/// How long the last events may take to be acknowledged.
+const LAST_EVENTS: Duration = Duration::from_secs(4);
+
+const METRICS: [Metric; 1] = [Metric {
+    name: "shop_page_views_dropped_total",
+    kind: Kind::Counter,
+    unit: metrics::Unit::Count,
+    help: "Page views that could not be recorded, because Kafka was away or too many were under way",
+}];
+
+/// Serves the shop on `listener` until `stop` is cancelled.
+///
+/// Kafka and Postgres may be away: pages are served, clicks answered with 503 until they are back.
+pub async fn run(
+    listener: TcpListener,
+    settings: Settings,
+    telemetry: &Telemetry,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    telemetry::describe(&METRICS);
+    let health = Health::new();
+    let shop = Shop::open(&settings, health.clone(), stop.clone())?;
+    let ops = telemetry
+        .serve_ops(settings.ops.ops_addr, health, stop.clone())
+        .await?;
+    let address = listener.local_addr()?;
+    tracing::info!("the shop is open: http://{address} (metrics and health: http://{ops})");
+    if shop.site.assets().stylesheet.is_none() {
+        tracing::info!(
+            "no stylesheet in {}/pkg yet: pages are plain until one is built (app/README.md)",
+            shop.site.root().display()
+        );
+    }
+
+    let service = router(shop.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, service)
+        .with_graceful_shutdown(stop.clone().cancelled_owned())
+        .into_future();
+    tokio::pin!(served);
+    tokio::select! {
+        result = &mut served => result.context("the shop's listener failed")?,
+        () = stopped_for(&stop, LAST_REQUESTS) => {
+            tracing::warn!("some requests were not answered within {LAST_REQUESTS:?}");
+        }
+    }
+    if tokio::time::timeout(LAST_EVENTS, shop.close())
+        .await
+        .is_err()
+    {
+        tracing::warn!("Kafka has not answered for the last events within {LAST_EVENTS:?}");
+    }
+    tracing::info!("the shop is closed");
+    Ok(())
+}
+
+async fn stopped_for(stop: &CancellationToken, grace: Duration) {
+    stop.cancelled().await;
+    tokio::time::sleep(grace).await;
+}
+
+/// Adds to "the port is in use" what a person most likely wants: two shops rarely are wanted at once.
+pub fn how_to_free_the_port(error: anyhow::Error) -> anyhow::Error {
+    let text = error.to_string();
+    if text.contains("is in use") {
+        anyhow::anyhow!("{text}. If it is this shop, `bash start_script.sh stop app` stops it")
+    } else {
+        error
+    }
+}

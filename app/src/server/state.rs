@@ -1,0 +1,74 @@
+//! What every handler may use. Cheap to clone; all clones share one of each.
+
+use super::assets::Site;
+use super::settings::{Settings, SiteSettings};
+use super::views::PageViews;
+use collector::{Collector, CollectorSettings};
+use secrecy::ExposeSecret;
+use service::health::Health;
+use std::sync::Arc;
+use store::{Store, StoreOptions};
+use tokio_util::sync::CancellationToken;
+
+/// The shop's parts.
+#[derive(Clone)]
+pub struct Shop {
+    /// The way into Kafka.
+    pub collector: Collector,
+    /// Where rows are read.
+    pub store: Store,
+    /// The topic's name, for those who want to look.
+    pub topic: Arc<str>,
+    /// The site's files.
+    pub(super) site: Arc<Site>,
+    /// What records that pages were seen.
+    pub(super) views: PageViews,
+    /// Ends what would otherwise wait for long.
+    pub stop: CancellationToken,
+    /// The port of `cargo leptos watch`, while it watches.
+    pub(super) reload_port: Option<u16>,
+}
+
+impl Shop {
+    /// Builds every part. Works with Kafka and Postgres away.
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn open(
+        settings: &Settings,
+        health: Health,
+        stop: CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let store = Store::connect_lazy(
+            settings.database.database_url.expose_secret(),
+            &StoreOptions {
+                application_name: "clickshop app".to_owned(),
+                ..StoreOptions::default()
+            },
+        )?;
+        let collector = Collector::start(
+            CollectorSettings::new(settings.kafka.clone()),
+            Some(store.clone()),
+            health,
+            stop.clone(),
+        )?;
+        Ok(Self {
+            views: PageViews::new(collector.clone()),
+            collector,
+            store,
+            topic: settings.kafka.kafka_topic.as_str().into(),
+            site: Arc::new(site(&settings.site)),
+            stop,
+            reload_port: std::env::var_os("LEPTOS_WATCH").map(|_| settings.site.leptos_reload_port),
+        })
+    }
+
+    /// Ends every part, the last acknowledgements awaited.
+    pub async fn close(&self) {
+        self.views.finish().await;
+        self.collector.shutdown().await;
+    }
+}
+
+fn site(settings: &SiteSettings) -> Site {
+    Site::new(settings.leptos_site_root.clone(), settings.hash_file())
+}

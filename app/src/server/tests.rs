@@ -1,0 +1,308 @@
+//! The shop as a browser without scripts meets it, with Kafka and Postgres away.
+
+use super::router::router;
+use super::settings::Settings;
+use super::state::Shop;
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode, header};
+use clap::Parser as _;
+use rstest::rstest;
+use service::health::Health;
+use std::path::Path;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+/// An answer, read to its end.
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: String,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+
+    fn cookies(&self) -> Vec<&str> {
+        let all = self.headers.get_all(header::SET_COOKIE);
+        all.iter().map(|value| value.to_str().unwrap()).collect()
+    }
+}
+
+/// A shop whose brokers and database are on ports where nobody listens.
+fn shop_at(site_root: &Path) -> Router {
+    let settings = Settings::parse_from([
+        "app",
+        "--kafka-brokers=127.0.0.1:1",
+        "--database-url=postgres://nobody:nothing@127.0.0.1:1/none",
+        "--leptos-hash-file-name=/nonexistent/hash.txt",
+        &format!("--leptos-site-root={}", site_root.display()),
+    ]);
+    let shop = Shop::open(&settings, Health::new(), CancellationToken::new()).unwrap();
+    router(shop)
+}
+
+async fn send(router: Router, request: Request<Body>) -> Answer {
+    let response = router.oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body: String::from_utf8(bytes.to_vec()).unwrap(),
+    }
+}
+
+async fn get(path: &str, cookie: &str) -> Answer {
+    let request = Request::get(path).header(header::COOKIE, cookie);
+    let router = shop_at(Path::new("/nonexistent"));
+    send(router, request.body(Body::empty()).unwrap()).await
+}
+
+async fn post(path: &str, cookie: &str, body: &str) -> Answer {
+    let request = Request::post(path).header(header::COOKIE, cookie);
+    let router = shop_at(Path::new("/nonexistent"));
+    send(router, request.body(Body::from(body.to_owned())).unwrap()).await
+}
+
+const TOKEN: &str = "token=6b1f1a52-9a3e-4f6b-8d53-0c8f1f0f2a11";
+
+#[tokio::test]
+async fn options_stay_hidden_until_there_is_a_name() {
+    let answer = get("/?category=shirt&style=Polo+shirt", "").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(answer.body.contains(r#"action="/hello""#));
+    assert!(!answer.body.contains(r#"action="/cart""#));
+    let kept = answer.body.contains(r#"name="style" value="Polo shirt""#);
+    assert!(kept, "the shared choice waits behind the question");
+    assert!(answer.cookies()[0].starts_with("session_id="));
+}
+
+#[tokio::test]
+async fn a_name_is_remembered_where_no_script_can_read_it() {
+    let answer = post("/hello", "", "username=+O%27Brien+&size=L").await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert_eq!(answer.header("location"), "/?size=L");
+    let cookies = answer.cookies();
+    assert_eq!(cookies.len(), 2);
+    assert!(cookies[0].starts_with("username=O%27Brien; Path=/; Max-Age="));
+    for cookie in cookies {
+        assert!(cookie.ends_with("; HttpOnly; SameSite=Lax"), "{cookie}");
+    }
+}
+
+#[rstest]
+#[case("username=", "the clicks need an owner")]
+#[case("username=a%00b", "cannot contain the NUL character")]
+#[case("username=123456789012345678901234567890123", "at most 32 characters")]
+#[tokio::test]
+async fn a_name_that_cannot_be_used_is_refused_beside_its_field(
+    #[case] body: &str,
+    #[case] message: &str,
+) {
+    let answer = post("/hello", "", body).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(answer.body.contains(r#"id="username-error""#));
+    assert!(answer.body.contains(message), "{}", answer.body);
+    assert!(answer.cookies().iter().all(|c| !c.starts_with("username")));
+}
+
+#[tokio::test]
+async fn a_hostile_name_is_shown_and_never_run() {
+    let name = "username=%3Cscript%3Ealert%281%29%3C%2Fscript%3E";
+    let answer = get("/", name).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(!answer.body.contains("<script>alert"));
+    assert!(
+        answer.body.contains("&lt;script&gt;alert(1)"),
+        "{}",
+        answer.body
+    );
+    let answer = get("/hello", "username=%22%20onfocus%3D%22x").await;
+    assert!(
+        answer.body.contains(r#"value="&quot; onfocus=&quot;x""#),
+        "{}",
+        answer.body
+    );
+}
+
+#[tokio::test]
+async fn only_the_chosen_category_offers_its_options() {
+    let answer = get("/?category=trousers", "username=Ann").await;
+    let offered = |label: &str| {
+        let group = format!(r#"data-offer="{label}""#);
+        let start = answer
+            .body
+            .find(&group)
+            .unwrap_or_else(|| panic!("{group}"));
+        let tag = &answer.body[start..];
+        !tag[..tag.find('>').unwrap()].contains("disabled")
+    };
+    assert!(offered("trousers"));
+    assert!(offered("any"));
+    assert!(!offered("shirt"));
+}
+
+#[rstest]
+#[case("category=hat", "category-error")]
+#[case("category=shirt&style=Joggers", "style-error")]
+#[case("category=shirt&size=XXL", "size-error")]
+#[case("category=shirt&color=own&own_color=red", "color-error")]
+#[tokio::test]
+async fn an_option_that_is_not_sold_is_refused_beside_its_field(
+    #[case] fields: &str,
+    #[case] error: &str,
+) {
+    let answer = post("/cart", "username=Ann", &format!("{TOKEN}&{fields}")).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        answer.body.contains(&format!(r#"id="{error}""#)),
+        "{}",
+        answer.body
+    );
+    assert!(answer.body.contains(TOKEN.trim_start_matches("token=")));
+}
+
+#[tokio::test]
+async fn while_kafka_is_away_nothing_is_claimed_and_the_choice_is_kept() {
+    let body = format!("{TOKEN}&category=shirt&style=Polo+shirt");
+    let answer = post("/cart", "username=Ann", &body).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(!answer.header("retry-after").is_empty());
+    assert!(answer.body.contains("does not count as accepted"));
+    let chosen = answer.body.split(r#"value="Polo shirt""#).nth(2).unwrap();
+    assert!(chosen.starts_with(" checked"), "{}", &chosen[..40]);
+    assert!(answer.body.contains(TOKEN.trim_start_matches("token=")));
+    assert!(answer.cookies().iter().all(|c| !c.starts_with("cart")));
+}
+
+#[tokio::test]
+async fn a_click_without_a_name_asks_for_the_name_and_keeps_the_choice() {
+    let answer = post("/cart", "", &format!("{TOKEN}&category=shirt&size=M")).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert_eq!(answer.header("location"), "/?category=shirt&size=M");
+}
+
+#[tokio::test]
+async fn showing_options_leads_to_an_address_that_says_the_choice_alone() {
+    let query = format!(
+        "{TOKEN}&style_before=&category=trousers&gender=&size=S&color=own&own_color=%23abcdef&style=Polo+shirt"
+    );
+    let answer = get(&format!("/?{query}"), "username=Ann").await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert_eq!(
+        answer.header("location"),
+        "/?category=trousers&size=S&color=%23ABCDEF"
+    );
+}
+
+#[tokio::test]
+async fn a_receipt_is_a_page_that_asks_again_while_nobody_can_say() {
+    let id = "0b1f1a52-9a3e-5f6b-8d53-0c8f1f0f2a11";
+    let path = format!("/receipt/{id}?p=2&o=41&t=1732240000123456");
+    let sent = "username=Ann; sent=%7B%22username%22%3A%22%3Cb%3E%22%7D";
+    let answer = get(&path, sent).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(answer.body.contains("partition 2, offset 41"));
+    assert!(answer.body.contains("on its way"));
+    assert!(answer.body.contains(r#"http-equiv="refresh""#));
+    assert!(
+        answer.body.contains("&lt;b&gt;"),
+        "the JSON is shown, not run"
+    );
+    let answer = get(&format!("/receipt/{id}?p=2"), "username=Ann").await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_cart_shows_what_the_browser_carries() {
+    let answer = get("/cart", "username=Ann; cart=0000000000-2-1F2FFAA").await;
+    assert!(answer.body.contains("nothing here") || answer.body.contains("Nothing here"));
+    let answer = get("/cart", "username=Ann; cart=000000010-32FF00AA").await;
+    assert!(answer.body.contains("Your cart"));
+    let answer = get("/cart", "username=Ann; cart=000000010-21FF00AA").await;
+    assert!(
+        answer.body.contains("Polo shirt, size M, #FF00AA"),
+        "{}",
+        answer.body
+    );
+}
+
+#[tokio::test]
+async fn a_post_from_another_site_is_turned_away() {
+    let request = Request::post("/cart")
+        .header("sec-fetch-site", "cross-site")
+        .header(header::COOKIE, "username=Ann")
+        .body(Body::from(TOKEN))
+        .unwrap();
+    let answer = send(shop_at(Path::new("/nonexistent")), request).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_form_that_is_too_large_is_not_read() {
+    let answer = post("/cart", "username=Ann", &"x".repeat(20_000)).await;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn every_page_forbids_what_it_does_not_need() {
+    for path in ["/", "/hello", "/cart", "/thanks", "/nowhere"] {
+        let answer = get(path, "username=Ann").await;
+        let policy = answer.header("content-security-policy");
+        assert!(policy.contains("default-src 'self'"), "{path}: {policy}");
+        assert!(policy.contains("frame-ancestors 'none'"));
+        assert!(!policy.contains("unsafe-inline"));
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        assert!(!answer.body.contains(" style="), "{path}");
+        assert!(
+            !answer.body.contains("<script"),
+            "{path}: no bundle, no script"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_bundle_is_taken_up_as_soon_as_it_is_there() {
+    let site = tempfile::tempdir().unwrap();
+    let pkg = site.path().join("pkg");
+    std::fs::create_dir(&pkg).unwrap();
+    for file in ["app.AAAAAAAA.js", "app.BBBBBBBB.wasm", "app.CCCCCCCC.css"] {
+        std::fs::write(pkg.join(file), "x").unwrap();
+    }
+    let ask = |path: &str| {
+        let request = Request::get(path).header(header::COOKIE, "username=Ann");
+        send(shop_at(site.path()), request.body(Body::empty()).unwrap())
+    };
+    let page = ask("/").await;
+    assert!(page.body.contains(r#"href="/pkg/app.CCCCCCCC.css""#));
+    let nonce = page.body.split(r#"nonce=""#).nth(1).unwrap();
+    let nonce = &nonce[..nonce.find('"').unwrap()];
+    let policy = page.header("content-security-policy");
+    assert!(policy.contains(&format!("'nonce-{nonce}'")), "{policy}");
+    assert!(!nonce.is_empty());
+    let file = ask("/pkg/app.BBBBBBBB.wasm").await;
+    assert_eq!(file.header("content-type"), "application/wasm");
+    assert!(file.header("cache-control").contains("immutable"));
+    assert_eq!(
+        ask("/pkg/app.DDDDDDDD.js").await.status,
+        StatusCode::NOT_FOUND
+    );
+}
+
+#[tokio::test]
+async fn two_forms_never_share_a_token() {
+    let token = |answer: &Answer| {
+        let start = answer.body.find(r#"name="token" value=""#).unwrap() + 20;
+        answer.body[start..start + 36].to_owned()
+    };
+    let (one, other) = (
+        get("/", "username=Ann").await,
+        get("/", "username=Ann").await,
+    );
+    assert_ne!(token(&one), token(&other));
+}

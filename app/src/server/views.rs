@@ -1,0 +1,60 @@
+//! A page that was shown is one `page_view`: once per request, from the handler, never from a component
+//! (which runs again in the browser), and never for a page that nobody has asked to see.
+//!
+//! A page does not wait for its own event. The events under way are bounded; beyond that they are
+//! counted and dropped, since a page must not fail for its own statistics.
+
+use super::visitor::Visitor;
+use collector::Collector;
+use domain::EventType;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+/// Page views that may wait for Kafka at the same time.
+const UNDER_WAY_MAX: usize = 1000;
+
+/// Records page views.
+#[derive(Clone)]
+pub struct PageViews {
+    collector: Collector,
+    under_way: Arc<Semaphore>,
+    tasks: TaskTracker,
+}
+
+impl PageViews {
+    /// Records to this collector.
+    pub fn new(collector: Collector) -> Self {
+        Self {
+            collector,
+            under_way: Arc::new(Semaphore::new(UNDER_WAY_MAX)),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// Records that this visitor is shown the page of this request.
+    pub fn record(&self, visitor: &Visitor) {
+        if visitor.prefetch {
+            return;
+        }
+        let Ok(permit) = Arc::clone(&self.under_way).try_acquire_owned() else {
+            metrics::counter!("shop_page_views_dropped_total").increment(1);
+            return;
+        };
+        let draft = visitor.on_this_page(EventType::PAGE_VIEW);
+        let collector = self.collector.clone();
+        self.tasks.spawn(async move {
+            if let Err(error) = collector.accept_one(draft).await {
+                metrics::counter!("shop_page_views_dropped_total").increment(1);
+                tracing::debug!(%error, "a page view was not recorded");
+            }
+            drop(permit);
+        });
+    }
+
+    /// Waits for what is under way; nothing may be recorded afterwards.
+    pub async fn finish(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}

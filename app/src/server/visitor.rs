@@ -1,0 +1,173 @@
+//! Who asks, as far as the request tells. Nothing here is proof of anything.
+
+use super::cart::Cart;
+use super::cookies;
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, header};
+use collector::Draft;
+use domain::event::limits;
+use domain::{Choice, Source, Username};
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use uuid::Uuid;
+
+/// How long a returning visitor is remembered, in seconds: a year.
+const REMEMBERED_S: u32 = 365 * 24 * 3600;
+
+/// One request's visitor.
+#[derive(Debug, Clone)]
+pub struct Visitor {
+    /// The name, once given.
+    pub username: Option<Username>,
+    /// What lies in the cart.
+    pub cart: Cart,
+    /// Whether a browser fetches the page before anyone asked to see it.
+    pub prefetch: bool,
+    session: Uuid,
+    session_is_new: bool,
+    host: Option<String>,
+    path: String,
+    path_and_query: String,
+    referrer: Option<String>,
+    user_agent: Option<String>,
+    ip: Option<String>,
+}
+
+impl Visitor {
+    /// A draft of something this visitor did on the page that the request asks for.
+    pub fn on_this_page(&self, event_type: &str) -> Draft {
+        let url = self
+            .host
+            .as_ref()
+            .map(|host| format!("http://{host}{}", self.path_and_query));
+        Draft {
+            url: within(limits::URL, url),
+            path: within(limits::PATH, Some(self.path.clone())),
+            referrer: within(limits::URL, self.referrer.clone()),
+            ..self.draft(event_type)
+        }
+    }
+
+    /// A draft of something this visitor did on the page that the request was sent from.
+    pub fn on_the_page_before(&self, event_type: &str) -> Draft {
+        let path = self.referrer.as_deref().and_then(path_of);
+        Draft {
+            path: within(limits::PATH, path.map(str::to_owned)),
+            url: within(limits::URL, self.referrer.clone()),
+            ..self.draft(event_type)
+        }
+    }
+
+    fn draft(&self, event_type: &str) -> Draft {
+        Draft {
+            event_type: event_type.to_owned(),
+            username: self.username.clone().map(String::from),
+            session_id: Some(self.session.to_string()),
+            user_agent: within(limits::USER_AGENT, self.user_agent.clone()),
+            ip: self.ip.clone(),
+            source: Source::Shop,
+            ..Draft::default()
+        }
+    }
+
+    /// The cookie that begins the visit, where this request is its first.
+    pub fn session_cookie(&self) -> Option<HeaderValue> {
+        let id = self.session_is_new.then(|| self.session.to_string())?;
+        cookies::set(cookies::SESSION, &id, "/", None)
+    }
+
+    /// The name as text.
+    pub fn name(&self) -> Option<String> {
+        self.username.as_ref().map(ToString::to_string)
+    }
+}
+
+/// The cookie that remembers a name.
+pub fn username_cookie(name: &Username) -> Option<HeaderValue> {
+    cookies::set(cookies::USERNAME, name.as_str(), "/", Some(REMEMBERED_S))
+}
+
+/// The cookie that carries a cart.
+pub fn cart_cookie(cart: &Cart) -> Option<HeaderValue> {
+    cookies::set(cookies::CART, &cart.write(), "/", Some(REMEMBERED_S))
+}
+
+/// A click of the shop with a form's own id, so that the form sent twice is one click.
+pub fn once(id: Uuid, choice: Option<Choice>, draft: Draft) -> Draft {
+    Draft {
+        event_id: Some(id),
+        client_id: true,
+        choice,
+        ..draft
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Visitor {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        let headers = &parts.headers;
+        let session =
+            cookies::read(headers, cookies::SESSION).and_then(|id| Uuid::parse_str(&id).ok());
+        Ok(Self {
+            username: cookies::read(headers, cookies::USERNAME)
+                .and_then(|name| Username::parse(&name).ok()),
+            cart: cookies::read(headers, cookies::CART)
+                .map(|cart| Cart::read(&cart))
+                .unwrap_or_default(),
+            prefetch: ["sec-purpose", "purpose"]
+                .iter()
+                .any(|name| text(headers, name).is_some_and(|value| value.contains("prefetch"))),
+            session: session.unwrap_or_else(Uuid::new_v4),
+            session_is_new: session.is_none(),
+            host: text(headers, header::HOST.as_str()).map(str::to_owned),
+            path: parts.uri.path().to_owned(),
+            path_and_query: parts
+                .uri
+                .path_and_query()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            referrer: text(headers, header::REFERER.as_str()).map(str::to_owned),
+            user_agent: text(headers, header::USER_AGENT.as_str()).map(str::to_owned),
+            ip: parts
+                .extensions
+                .get::<ConnectInfo<SocketAddr>>()
+                .map(|peer| peer.ip().to_string()),
+        })
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// A header's text where an event can hold it. A visitor's browser must not cost the visitor a click.
+fn within(max_chars: usize, text: Option<String>) -> Option<String> {
+    text.filter(|text| text.chars().count() <= max_chars)
+}
+
+/// The path of an absolute address, without query.
+fn path_of(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let path = &rest[rest.find('/')?..];
+    path.split(['?', '#']).next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_what_lies_between_host_and_query() {
+        assert_eq!(path_of("http://127.0.0.1:8501/cart?a=/b"), Some("/cart"));
+        assert_eq!(path_of("http://127.0.0.1:8501"), None);
+        assert_eq!(path_of("about:blank"), None);
+    }
+
+    #[test]
+    fn what_an_event_cannot_hold_is_left_out_and_not_cut() {
+        assert_eq!(within(3, Some("abcd".into())), None);
+        assert_eq!(within(4, Some("äöüß".into())), Some("äöüß".into()));
+    }
+}
