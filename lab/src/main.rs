@@ -1,1 +1,50 @@
-fn main() {}
+//! The project's own load: whoever wants to see the pipeline at work starts here.
+//!
+//! `seed` fills it through the collector, `traffic` walks through the running shop as visitors do,
+//! `latency` measures how long a click takes to become a row. What a visit looks like is in [`visit`];
+//! nothing here is needed to run the shop.
+
+mod figures;
+mod latency;
+mod page;
+mod people;
+mod seed;
+mod shopper;
+mod traffic;
+mod visit;
+
+use clap::{Parser, Subcommand};
+
+/// Load for the clickstream shop: generated events, simulated visitors, measurements.
+#[derive(Debug, Parser)]
+#[command(name = "lab", version)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Send generated events through the collector, each acknowledged and none twice.
+    Seed(seed::Settings),
+    /// Let simulated visitors walk through the running shop until Ctrl-C.
+    Traffic(traffic::Settings),
+    /// Measure the time from a click to its acknowledgement and to its row.
+    Latency(latency::Settings),
+}
+
+fn main() -> anyhow::Result<()> {
+    let cli: Cli = service::settings::parse();
+    service::telemetry::init("lab")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let end = service::shutdown::token()?;
+        match cli.verb {
+            Verb::Seed(settings) => seed::run(settings, end).await,
+            Verb::Traffic(settings) => traffic::run(settings, end).await,
+            Verb::Latency(settings) => latency::run(settings, end).await,
+        }
+    })
+}
