@@ -38,19 +38,19 @@ test_pipeline() { rests_on build_everything && rests_on servers_up && cargo test
 # Playwright, against a shop and a consumer on a topic and a database of their own.
 test_browser() {
   rests_on build_everything && rests_on servers_up && rests_on build_bundle && need_playwright || return 1
-  local logs=$ARTIFACTS/logs programs=$CARGO_TARGET_DIR/debug consumer shop code=0
+  local folder=$ARTIFACTS/logs programs=$CARGO_TARGET_DIR/debug consumer shop code=0
   empty_database browser || return 1
   export DATABASE_URL=${DATABASE_URL%/*}/browser KAFKA_TOPIC=browser CONSUMER_GROUP=browser
   OPS_ADDR=127.0.0.1:0 "$programs/consumer" setup || return 1
-  OPS_ADDR=$CONSUMER_OPS_ADDR "$programs/consumer" >"$logs/browser-consumer.log" 2>&1 &
+  OPS_ADDR=$CONSUMER_OPS_ADDR "$programs/consumer" >"$folder/browser-consumer.log" 2>&1 &
   consumer=$!
   OPS_ADDR=$APP_OPS_ADDR LEPTOS_SITE_ROOT=$SITE LEPTOS_HASH_FILE_NAME=$HASHES LEPTOS_ENV=PROD \
-    "$programs/app" >"$logs/browser-app.log" 2>&1 &
+    "$programs/app" >"$folder/browser-app.log" 2>&1 &
   shop=$!
   # shellcheck disable=SC2064 # these two, now
   trap "kill $consumer $shop 2>/dev/null" EXIT
-  wait_for 'the shop' 30 "$logs/browser-app.log" http_ok "$LEPTOS_SITE_ADDR" / || return 1
-  wait_for 'the consumer' 30 "$logs/browser-consumer.log" http_ok "$CONSUMER_OPS_ADDR" /readyz || return 1
+  wait_for 'the shop' 30 "$folder/browser-app.log" http_ok "$LEPTOS_SITE_ADDR" / || return 1
+  wait_for 'the consumer' 30 "$folder/browser-consumer.log" http_ok "$CONSUMER_OPS_ADDR" /readyz || return 1
   (cd e2e && SHOP_URL=http://$LEPTOS_SITE_ADDR npx playwright test) || code=1
   return "$code"
 }

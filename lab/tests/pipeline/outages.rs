@@ -1,0 +1,233 @@
+//! Servers go away and come back; what was accepted is neither lost nor doubled, and nobody has to restart anything.
+
+use crate::deliver::kafka_settings;
+use crate::harness::{World, until};
+use collector::{AcceptError, Collector, CollectorSettings, Draft};
+use domain::EventType;
+use service::health::Health;
+use std::collections::HashSet;
+use std::process::Command;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Long enough for a leader to be elected and for a session to time out.
+const SOON: Duration = Duration::from_secs(90);
+
+const MESSAGE: &[u8] = br#"{"username":"Ann","category":"shirt"}"#;
+
+/// `docker/native/servers.sh VERB PART` on the test run's own servers.
+async fn server(verb: &'static str, part: &'static str) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../docker/native/servers.sh");
+    let done = tokio::task::spawn_blocking(move || {
+        Command::new("bash")
+            .args([script, verb, part])
+            .output()
+            .unwrap()
+    })
+    .await
+    .unwrap();
+    assert!(
+        done.status.success(),
+        "{verb} {part}: {}{}",
+        String::from_utf8_lossy(&done.stdout),
+        String::from_utf8_lossy(&done.stderr)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_stops_and_another_dies_while_events_are_accepted() {
+    let world = World::alone("broker_lost").await;
+    let _consumer = world.consumer();
+    let collector = Collector::start(
+        CollectorSettings::new(kafka_settings(&world)),
+        None,
+        Health::new(),
+        CancellationToken::new(),
+    )
+    .unwrap();
+
+    let stop = CancellationToken::new();
+    let visitor = tokio::spawn(click_until(stop.clone(), collector.clone()));
+    until_rows(&world, 50).await;
+    server("stop", "broker2").await;
+    let before = world.counts().await.events;
+    until_rows(&world, before + 100).await;
+    server("start", "broker2").await;
+    until_rows(&world, before + 300).await;
+    // Both copies that an acknowledgement stands for must be elsewhere before the next one dies.
+    until_in_sync(&world).await;
+    server("kill9", "broker3").await;
+    let before = world.counts().await.events;
+    until_rows(&world, before + 100).await;
+    server("start", "broker3").await;
+    until_in_sync(&world).await;
+    stop.cancel();
+    let clicks = visitor.await.unwrap();
+    collector.shutdown().await;
+
+    until("every acknowledged event is a row", SOON, || async {
+        let stored: Vec<Uuid> = sqlx::query_scalar("SELECT event_id FROM events")
+            .fetch_all(&world.db)
+            .await
+            .unwrap();
+        let rows: HashSet<Uuid> = stored.iter().copied().collect();
+        assert_eq!(rows.len(), stored.len(), "an event is stored twice");
+        let missing = clicks.acknowledged.difference(&rows).count();
+        if missing == 0 {
+            // Kafka may have kept an event without being able to say so in time, but none that nobody sent.
+            assert!(rows.is_subset(&clicks.tried), "a row that nobody sent");
+            Ok(())
+        } else {
+            let all = clicks.acknowledged.len();
+            Err(format!(
+                "{missing} of {all} acknowledged events are missing"
+            ))
+        }
+    })
+    .await;
+}
+
+/// What the visitors did, by the event's id.
+#[derive(Default)]
+struct Clicks {
+    tried: HashSet<Uuid>,
+    acknowledged: HashSet<Uuid>,
+}
+
+/// Clicks about a hundred times a second until told to stop.
+async fn click_until(stop: CancellationToken, collector: Collector) -> Clicks {
+    let mut clicks = Clicks::default();
+    while !stop.is_cancelled() {
+        let id = Uuid::new_v4();
+        clicks.tried.insert(id);
+        let draft = Draft {
+            event_id: Some(id),
+            event_type: EventType::PAGE_VIEW.into(),
+            username: Some(format!("visitor {}", clicks.tried.len() % 50)),
+            ..Draft::default()
+        };
+        match collector.accept_one(draft).await {
+            Ok(accepted) => {
+                assert_eq!(accepted.receipt.event_id, id);
+                clicks.acknowledged.insert(id);
+            }
+            Err(AcceptError::Invalid(reason)) => panic!("refused: {reason}"),
+            Err(AcceptError::Unavailable { .. } | AcceptError::Overloaded) => {}
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    clicks
+}
+
+async fn until_rows(world: &World, at_least: i64) {
+    let what = format!("{at_least} events are rows");
+    until(&what, SOON, || async {
+        match world.counts().await.events {
+            n if n >= at_least => Ok(()),
+            n => Err(n.to_string()),
+        }
+    })
+    .await;
+}
+
+/// Waits until every replica of the topic is in sync.
+async fn until_in_sync(world: &World) {
+    use rdkafka::ClientConfig;
+    use rdkafka::consumer::{BaseConsumer, Consumer};
+    let client: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &world.brokers)
+        .create()
+        .unwrap();
+    until("all replicas are in sync", SOON, || async {
+        let metadata = client
+            .fetch_metadata(Some(&world.topic), Duration::from_secs(10))
+            .map_err(|e| e.to_string())?;
+        let behind: Vec<_> = metadata.topics()[0]
+            .partitions()
+            .iter()
+            .filter(|p| p.isr().len() < 3)
+            .map(|p| format!("{}: {:?}", p.id(), p.isr()))
+            .collect();
+        if behind.is_empty() {
+            Ok(())
+        } else {
+            Err(behind.join(", "))
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_started_without_postgres_says_so_once_and_goes_on_when_it_is_there() {
+    let world = World::new("late_postgres").await;
+    let mut gate = world.postgres_gate().await;
+    let mut consumer = world.consumer_behind(&gate);
+    world.producer().send(None, Some(MESSAGE)).await;
+    until("the consumer says what is missing", SOON, || async {
+        let warnings = complaints(&consumer.said());
+        if warnings > 0 {
+            Ok(())
+        } else {
+            Err(consumer.said())
+        }
+    })
+    .await;
+    // Several attempts later it has still said it only once.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert!(consumer.runs(), "{}", consumer.said());
+    assert!(complaints(&consumer.said()) <= 2, "{}", consumer.said());
+    gate.open().await;
+    world.until_events(1, SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_whose_postgres_goes_away_and_comes_back_loses_and_doubles_nothing() {
+    let world = World::new("postgres_lost").await;
+    let mut gate = world.postgres_gate().await;
+    gate.open().await;
+    let mut consumer = world.consumer_behind(&gate);
+    let producer = world.producer();
+    for round in 1..=3_i64 {
+        for _ in 0..20 {
+            producer.send(None, Some(MESSAGE)).await;
+        }
+        gate.shut().await;
+        for _ in 0..20 {
+            producer.send(None, Some(MESSAGE)).await;
+        }
+        gate.open().await;
+        world.until_events(round * 40, SOON).await;
+    }
+    assert!(consumer.runs(), "{}", consumer.said());
+    let counts = world.counts().await;
+    assert_eq!((counts.events, counts.distinct_ids), (120, 120));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_started_without_kafka_goes_on_when_it_is_there() {
+    let world = World::new("late_kafka").await;
+    world.producer().send(None, Some(MESSAGE)).await;
+    let mut gate = world.kafka_gate().await;
+    let settings = [("KAFKA_BROKERS", gate.addr().to_string())];
+    let mut consumer = world.start("consumer", &[], "consumer", &settings);
+    until("the consumer says what is missing", SOON, || async {
+        let warnings = complaints(&consumer.said());
+        if warnings > 0 {
+            Ok(())
+        } else {
+            Err(consumer.said())
+        }
+    })
+    .await;
+    assert!(consumer.runs(), "{}", consumer.said());
+    gate.open().await;
+    world.until_events(1, SOON).await;
+}
+
+/// Lines of a log that complain.
+fn complaints(log: &str) -> usize {
+    log.lines()
+        .filter(|line| line.contains("WARN") || line.contains("ERROR"))
+        .count()
+}
