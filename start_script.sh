@@ -74,7 +74,7 @@ esac
 
 # Whatever ends this run too early, or Ctrl-C: stop what it started, and only that.
 undo() {
-  trap '' INT TERM HUP && set +e
+  trap '' INT TERM HUP PIPE && set +e
   trap - EXIT
   [ -z "$FOLLOW_JOB" ] || kill "$FOLLOW_JOB" 2>/dev/null || true
   [ -z "$SERVERS_JOB" ] || kill "$SERVERS_JOB" 2>/dev/null || true
@@ -109,10 +109,9 @@ addresses() {
 }
 
 start_stack() {
-  mkdir -p "$RUN"
+  lock_stack
   STARTED=$RUN/started.$$
   : >"$STARTED"
-  lock_stack
   trap undo EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP

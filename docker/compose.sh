@@ -144,5 +144,5 @@ layer_seed() { build_lab && env KAFKA_BROKERS="$STACK_BROKERS" DATABASE_URL="$ST
 layer_traffic() {
   build_lab || return 1
   stop_process traffic TERM 5
-  start_process traffic env KAFKA_BROKERS="$STACK_BROKERS" SHOP_URL="http://$(shop_addr)" "$TARGET/release/lab" traffic --visitors "$1"
+  start_process traffic "$TARGET/release/lab" traffic --visitors "$1" --shop "http://$(shop_addr)"
 }

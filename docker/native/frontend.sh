@@ -46,7 +46,7 @@ state 'working: compiling the browser part'
 rm -rf "$WEB/next"
 mkdir -p "$WEB/next/site"
 touch "$WEB/next/built" # sources changed after this moment make the bundle stale
-(cd "$ROOT" && LEPTOS_SITE_ROOT=$WEB/next/site LEPTOS_HASH_FILE_NAME=$WEB/next/hash.txt cargo leptos build --release --frontend-only) ||
+(cd "$ROOT" && LEPTOS_SITE_ROOT=$WEB/next/site LEPTOS_HASH_FILE_NAME=$WEB/next/hash.txt cargo leptos build --release --precompress --frontend-only) ||
   off 'the bundle did not build'
 
 rm -rf "$WEB/old"
@@ -55,4 +55,5 @@ mv "$WEB/next/site" "$WEB/site"
 mv "$WEB/next/hash.txt" "$WEB/hash.txt"
 mv "$WEB/next/built" "$WEB/built"
 rm -rf "$WEB/old" "$WEB/next"
-state "ready: $(find "$WEB/site/pkg" -name '*.wasm' -exec wc -c {} + | awk 'END {printf "%d kB of WASM", $1 / 1000}')"
+compressed=$(find "$WEB/site/pkg" -name '*.wasm.br' -exec cat {} + | wc -c)
+state "ready ($((compressed / 1000)) kB of WASM over the wire)"

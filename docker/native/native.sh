@@ -198,7 +198,7 @@ layer_seed() { build_lab && with_settings 127.0.0.1:0 "$TARGET/release/lab" seed
 layer_traffic() {
   build_lab || return 1
   stop_process traffic TERM 5
-  start_process traffic env KAFKA_BROKERS="$STACK_BROKERS" SHOP_URL="http://$(shop_addr)" "$TARGET/release/lab" traffic --visitors "$1"
+  start_process traffic "$TARGET/release/lab" traffic --visitors "$1" --shop "http://$(shop_addr)"
 }
 
 layer_psql_command() { printf 'bash start_script.sh psql -c "SELECT * FROM clickstream_data ORDER BY creation_timestamp DESC LIMIT 10"'; }

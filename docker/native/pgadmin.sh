@@ -13,10 +13,9 @@ need_pgadmin() {
     if on_macos; then brew_hint 'Python 3' python; else apt_install 'Python with venv' python3 python3-venv; fi || return 1
   fi
   note "installing pgAdmin $PGADMIN_VERSION (about 130 MB, once)"
-  rm -rf "$PGADMIN_VENV"
   run_quietly "$LOGS/pgadmin.log" python3 -m venv "$PGADMIN_VENV" || return 1
   run_quietly "$LOGS/pgadmin.log" "$PGADMIN_VENV/bin/python" -m pip install -q "pgadmin4==$PGADMIN_VERSION" || return 1
-  package=$(pgadmin_package)
+  package=$(pgadmin_package) || return 1
   # One venv serves every stack: what differs between them comes from the environment.
   cat >"$package/config_local.py" <<'PY'
 import os
@@ -36,14 +35,14 @@ PY
   touch "$PGADMIN_VENV/.complete"
 }
 
-pgadmin_package() { "$PGADMIN_VENV/bin/python" -c 'import importlib.util, os; print(os.path.dirname(importlib.util.find_spec("pgadmin4").origin))'; }
+pgadmin_package() { "$PGADMIN_VENV/bin/python" -c 'import importlib.util; print(list(importlib.util.find_spec("pgadmin4").submodule_search_locations)[0])'; }
 
 pgadmin_python() { env CLICKSHOP_PGADMIN_DATA="$PGADMIN_DATA" PGADMIN_PORT="$PGADMIN_PORT" "$PGADMIN_VENV/bin/python" "$@"; }
 
 start_pgadmin() {
   alive pgadmin && return 0
   local package
-  package=$(pgadmin_package)
+  package=$(pgadmin_package) || return 1
   if [ ! -f "$PGADMIN_DATA/.registered" ]; then
     rm -rf "$PGADMIN_DATA"
     mkdir -p "$PGADMIN_DATA"

@@ -40,7 +40,7 @@ check_histories() { # KAFKA_WAS_NEW POSTGRES_WAS_NEW
   local strangers
   strangers=$(leases_sql "SELECT count(*) FROM partition_leases WHERE cluster_id <> '$(cat "$KAFKA_HOME/cluster.id")'" 2>/dev/null) || strangers=0
   if [ "${strangers:-0}" -gt 0 ]; then
-    complain "Kafka is empty and new, but Postgres remembers how far it had read another Kafka ($strangers partitions)."
+    complain "Kafka is empty and new, but Postgres remembers how far it had read another Kafka (partitions: $strangers)."
     say "   Kafka's data ($KAFKA_HOME) was deleted or replaced, Postgres's was not. Going on would count new events"
     say "   as ones already stored, so the consumer refuses it. Either put Kafka's folder back, or begin anew with both:"
     say "     bash start_script.sh --fresh"

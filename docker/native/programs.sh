@@ -2,7 +2,9 @@
 # Our own programs: built once, told where the stack's servers are, and started from the release binaries.
 # The browser's part (WASM, style sheet) is served from $WEB; see frontend.sh, which fills it.
 
-WEB=$TARGET/web # site/ is what the shop serves; hash.txt names its files; built is touched last
+# site/ is what the shop serves and looks into once a second, hash.txt names its files, built is as old as they are.
+# Not target/site: `cargo leptos watch` empties that.
+WEB=$TARGET/web
 
 # Where a client on this machine reaches an address that may be 0.0.0.0.
 shop_addr() { printf '%s' "${LEPTOS_SITE_ADDR/#0.0.0.0:/127.0.0.1:}"; }
@@ -27,8 +29,7 @@ start_consumer() { alive consumer || start_process consumer env KAFKA_BROKERS="$
 start_app() {
   alive app && return 0
   start_process app env KAFKA_BROKERS="$STACK_BROKERS" DATABASE_URL="$STACK_DATABASE_URL" OPS_ADDR="$APP_OPS_ADDR" \
-    LEPTOS_SITE_ADDR="$LEPTOS_SITE_ADDR" LEPTOS_OUTPUT_NAME="$(leptos_setting output-name)" LEPTOS_SITE_ROOT="$WEB/site" \
-    LEPTOS_SITE_PKG_DIR=pkg LEPTOS_HASH_FILES=true LEPTOS_HASH_FILE_NAME="$WEB/hash.txt" LEPTOS_ENV=PROD "$TARGET/release/app"
+    LEPTOS_SITE_ADDR="$LEPTOS_SITE_ADDR" LEPTOS_SITE_ROOT="$WEB/site" LEPTOS_HASH_FILE_NAME="$WEB/hash.txt" "$TARGET/release/app"
 }
 
 app_ready() {
