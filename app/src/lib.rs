@@ -7,6 +7,9 @@
 //! Pages and islands know `domain` and plain values. Everything that needs a server lives behind the
 //! one gate below; everything the browser downloads hangs on [`hydrate`].
 
+// A page is one type, as deep as its markup; `into_any` keeps it within this.
+#![recursion_limit = "256"]
+
 pub mod address;
 pub mod components;
 pub mod pages;

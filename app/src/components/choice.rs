@@ -15,7 +15,7 @@ use leptos::prelude::*;
 const UNTOUCHED_PICKER: &str = "#7a4fbf";
 
 /// All groups for a choice, each with the message that belongs beside it.
-pub fn groups(choice: Choice, errors: &[FieldError]) -> impl IntoView + use<> {
+pub fn groups(choice: Choice, errors: &[FieldError]) -> AnyView {
     let message = |field: &str| {
         errors
             .iter()
@@ -37,6 +37,7 @@ pub fn groups(choice: Choice, errors: &[FieldError]) -> impl IntoView + use<> {
         {plain_group("size", "Size", Size::ALL, Size::label, choice.size, Some(chosen), message("size"))}
         {color_group(choice.color, chosen, message("color"))}
     }
+    .into_any()
 }
 
 /// A group of words. `offered` is none for the group that is always there.
@@ -48,7 +49,7 @@ fn plain_group<T: Copy + PartialEq + 'static>(
     chosen: Option<T>,
     offered: Option<bool>,
     error: Option<String>,
-) -> impl IntoView {
+) -> AnyView {
     let items = all
         .iter()
         .map(|option| {
@@ -71,14 +72,11 @@ fn plain_group<T: Copy + PartialEq + 'static>(
             {beside(name, error)}
         </fieldset>
     }
+    .into_any()
 }
 
 /// The styles of one category, each with its drawing in the chosen colour.
-fn style_group(
-    category: Category,
-    choice: &Choice,
-    error: Option<String>,
-) -> impl IntoView + use<> {
+fn style_group(category: Category, choice: &Choice, error: Option<String>) -> AnyView {
     let hidden = choice.category != Some(category);
     let color = cloth(choice);
     let chosen = choice.style;
@@ -87,7 +85,8 @@ fn style_group(
         .iter()
         .map(|style| style_item(*style, chosen == Some(*style), color.clone()))
         .collect_view();
-    let none_here = chosen.is_none_or(|style| style.category() != category);
+    // Both categories' styles are one group of radio buttons, in which only one can be checked.
+    let open = !hidden && chosen.is_none();
     let described = error.is_some().then_some("style-error");
     view! {
         <fieldset
@@ -98,13 +97,14 @@ fn style_group(
             aria-describedby=described
         >
             <legend class="choice__legend">"Style"</legend>
-            <div class="choice__list">{no_preference("style", none_here)} {items}</div>
+            <div class="choice__list">{no_preference("style", open)} {items}</div>
             {beside("style", error)}
         </fieldset>
     }
+    .into_any()
 }
 
-fn style_item(style: Style, checked: bool, color: String) -> impl IntoView {
+fn style_item(style: Style, checked: bool, color: String) -> AnyView {
     view! {
         <label class="choice__item">
             <input type="radio" name="style" value=style.label() checked=checked/>
@@ -114,10 +114,11 @@ fn style_item(style: Style, checked: bool, color: String) -> impl IntoView {
             <span class="choice__label">{style.label()}</span>
         </label>
     }
+    .into_any()
 }
 
 /// Swatches, and a colour of one's own that counts only when its radio button is chosen.
-fn color_group(chosen: Option<Color>, offered: bool, error: Option<String>) -> impl IntoView {
+fn color_group(chosen: Option<Color>, offered: bool, error: Option<String>) -> AnyView {
     let swatches = Color::SWATCHES
         .iter()
         .map(|(name, color)| swatch(name, *color, chosen == Some(*color)))
@@ -149,9 +150,10 @@ fn color_group(chosen: Option<Color>, offered: bool, error: Option<String>) -> i
             {beside("color", error)}
         </fieldset>
     }
+    .into_any()
 }
 
-fn swatch(name: &'static str, color: Color, checked: bool) -> impl IntoView {
+fn swatch(name: &'static str, color: Color, checked: bool) -> AnyView {
     let hex = color.to_string();
     view! {
         <label class="choice__item" title=name>
@@ -164,19 +166,21 @@ fn swatch(name: &'static str, color: Color, checked: bool) -> impl IntoView {
             </span>
         </label>
     }
+    .into_any()
 }
 
 fn no_preference(name: &'static str, checked: bool) -> impl IntoView {
     item(name, "", checked, "No preference".to_owned())
 }
 
-fn item(name: &'static str, value: &'static str, checked: bool, text: String) -> impl IntoView {
+fn item(name: &'static str, value: &'static str, checked: bool, text: String) -> AnyView {
     view! {
         <label class="choice__item">
             <input type="radio" name=name value=value checked=checked/>
             <span class="choice__label">{text}</span>
         </label>
     }
+    .into_any()
 }
 
 /// The message beside a field, which the field's `aria-describedby` points to.

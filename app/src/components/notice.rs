@@ -12,7 +12,7 @@ pub enum Notice {
 }
 
 /// The message as markup; an error is read out at once.
-pub fn notice(notice: Notice) -> impl IntoView {
+pub fn notice(notice: Notice) -> AnyView {
     let (class, role, text) = match notice {
         Notice::Error(text) => ("notice notice--error", "alert", text),
         Notice::Info(text) => ("notice notice--info", "status", text),
@@ -22,4 +22,5 @@ pub fn notice(notice: Notice) -> impl IntoView {
             <p>{text}</p>
         </div>
     }
+    .into_any()
 }

@@ -31,7 +31,7 @@ pub struct ReceiptView {
 }
 
 /// A receipt as markup. An island finds by `data-progress` where to ask for the next one.
-pub fn receipt(receipt: ReceiptView) -> impl IntoView {
+pub fn receipt(receipt: ReceiptView) -> AnyView {
     let ReceiptView {
         event_id,
         received_at,
@@ -86,6 +86,7 @@ pub fn receipt(receipt: ReceiptView) -> impl IntoView {
             {permalink}
         </article>
     }
+    .into_any()
 }
 
 /// One sentence that says how far the click has come.
@@ -103,7 +104,7 @@ pub fn status_text(progress: &Progress) -> String {
     }
 }
 
-fn status(progress: &Progress) -> impl IntoView + use<> {
+fn status(progress: &Progress) -> AnyView {
     let class = match progress {
         Progress::Waiting => "receipt__status receipt__status--waiting",
         Progress::Stored { .. } => "receipt__status receipt__status--stored",
@@ -114,9 +115,10 @@ fn status(progress: &Progress) -> impl IntoView + use<> {
             {status_text(progress)}
         </p>
     }
+    .into_any()
 }
 
-fn journey(place: Place, progress: &Progress) -> impl IntoView + use<> {
+fn journey(place: Place, progress: &Progress) -> AnyView {
     const DONE: &str = "journey__step journey__step--done";
     const NOW: &str = "journey__step journey__step--now";
     const AHEAD: &str = "journey__step";
@@ -135,6 +137,7 @@ fn journey(place: Place, progress: &Progress) -> impl IntoView + use<> {
             </li>
         </ol>
     }
+    .into_any()
 }
 
 /// The JSON as sent, or the command that reads it from the topic.
@@ -169,7 +172,7 @@ fn stored(progress: &Progress) -> AnyView {
     }
 }
 
-fn row_table(row: &StoredRow) -> impl IntoView + use<> {
+fn row_table(row: &StoredRow) -> AnyView {
     let time = row
         .creation_timestamp
         .naive_utc()
@@ -205,13 +208,15 @@ fn row_table(row: &StoredRow) -> impl IntoView + use<> {
             <tbody>{rows}</tbody>
         </table>
     }
+    .into_any()
 }
 
 /// A button that only an island can make work: hidden until one does.
-fn copy_button(of: &'static str, text: &'static str, live: bool) -> impl IntoView {
+fn copy_button(of: &'static str, text: &'static str, live: bool) -> AnyView {
     view! {
         <button class="button receipt__copy" type="button" data-copy=of hidden=!live>
             {text}
         </button>
     }
+    .into_any()
 }

@@ -49,7 +49,7 @@ pub struct Frame {
 }
 
 /// A whole document around a page's content.
-pub fn document(frame: Frame, content: impl IntoView) -> impl IntoView {
+pub fn document(frame: Frame, content: impl IntoView) -> AnyView {
     let Frame {
         title,
         username,
@@ -89,9 +89,10 @@ pub fn document(frame: Frame, content: impl IntoView) -> impl IntoView {
             </body>
         </html>
     }
+    .into_any()
 }
 
-fn header(username: Option<String>, cart_items: usize, path: &'static str) -> impl IntoView {
+fn header(username: Option<String>, cart_items: usize, path: &'static str) -> AnyView {
     let current = move |href: &str| (path == href).then_some("page");
     let visitor = username.map(|name| {
         view! {
@@ -126,6 +127,7 @@ fn header(username: Option<String>, cart_items: usize, path: &'static str) -> im
             </a>
         </header>
     }
+    .into_any()
 }
 
 /// Loads the page again. Where a bundle is served this is only for browsers that run no scripts.
@@ -143,7 +145,7 @@ fn refresher(refresh: &Refresh, has_bundle: bool) -> impl IntoView + use<> {
 ///
 /// Leptos' own `HydrationScripts` reads the hash file for every page and stops the page when there is
 /// none; here the server looks once a second, and a page without a bundle is a whole page.
-fn loader(bundle: Bundle, nonce: String) -> impl IntoView {
+fn loader(bundle: Bundle, nonce: String) -> AnyView {
     let Bundle { js, wasm } = bundle;
     let script = format!(
         "import init,* as app from {js:?};\
@@ -159,4 +161,5 @@ fn loader(bundle: Bundle, nonce: String) -> impl IntoView {
             {script}
         </script>
     }
+    .into_any()
 }

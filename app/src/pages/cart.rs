@@ -22,7 +22,7 @@ pub struct CartView {
 }
 
 /// The page's content.
-pub fn cart(page: CartView) -> impl IntoView {
+pub fn cart(page: CartView) -> AnyView {
     let CartView {
         items,
         items_sent,
@@ -69,15 +69,17 @@ pub fn cart(page: CartView) -> impl IntoView {
             {content}
         </section>
     }
+    .into_any()
 }
 
-fn line(choice: Choice) -> impl IntoView {
+fn line(choice: Choice) -> AnyView {
     view! {
         <li class="cart__item">
             <Drawing style=garment(&choice) color=cloth(&choice)/>
             <span>{caption(&choice)}</span>
         </li>
     }
+    .into_any()
 }
 
 fn total(count: usize) -> String {

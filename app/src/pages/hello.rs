@@ -18,7 +18,7 @@ pub struct HelloView {
 }
 
 /// The page's content.
-pub fn hello(page: HelloView) -> impl IntoView {
+pub fn hello(page: HelloView) -> AnyView {
     let HelloView {
         name,
         error,
@@ -79,4 +79,5 @@ pub fn hello(page: HelloView) -> impl IntoView {
             {rail}
         </div>
     }
+    .into_any()
 }

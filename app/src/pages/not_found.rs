@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 /// The page's content.
-pub fn not_found() -> impl IntoView {
+pub fn not_found() -> AnyView {
     view! {
         <section class="prose">
             <h1>"There is nothing here"</h1>
@@ -13,4 +13,5 @@ pub fn not_found() -> impl IntoView {
             </a>
         </section>
     }
+    .into_any()
 }

@@ -5,7 +5,7 @@ use crate::components::receipt::{ReceiptView, receipt as markup};
 use leptos::prelude::*;
 
 /// The page's content; `back` leads to the shop with the same choice, where it is known.
-pub fn receipt(page: ReceiptView, back: String) -> impl IntoView {
+pub fn receipt(page: ReceiptView, back: String) -> AnyView {
     let answer = view! {
         <div data-answer="">{markup(page)}</div>
         <p class="visually-hidden" role="status" data-announce=""></p>
@@ -22,4 +22,5 @@ pub fn receipt(page: ReceiptView, back: String) -> impl IntoView {
             </a>
         </p>
     }
+    .into_any()
 }

@@ -26,7 +26,7 @@ pub struct ShopView {
 }
 
 /// The page's content.
-pub fn shop(page: ShopView) -> impl IntoView {
+pub fn shop(page: ShopView) -> AnyView {
     let ShopView {
         choice,
         token,
@@ -72,4 +72,5 @@ pub fn shop(page: ShopView) -> impl IntoView {
         {message.map(notice)}
         <LiveShop>{form}</LiveShop>
     }
+    .into_any()
 }

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 /// The page's content; `receipt` is the address of the purchase's own receipt, where it is known.
-pub fn thanks(receipt: Option<String>) -> impl IntoView {
+pub fn thanks(receipt: Option<String>) -> AnyView {
     let follow = receipt.map(|href| {
         view! {
             <p>
@@ -21,4 +21,5 @@ pub fn thanks(receipt: Option<String>) -> impl IntoView {
             </a>
         </section>
     }
+    .into_any()
 }

@@ -119,6 +119,12 @@ fn show(form: &HtmlFormElement) -> Choice {
         let offered = !category.is_empty() && (offer == "any" || offer == category);
         group.set_hidden(!offered);
         group.set_disabled(!offered);
+        // Another category's style was chosen before: here none is, and that shows.
+        if offered && find::<Element>(&group, ":checked").is_none() {
+            if let Some(open) = find::<HtmlInputElement>(&group, "[value='']") {
+                open.set_checked(true);
+            }
+        }
     }
     let choice = chosen(form);
     let color = cloth(&choice);
