@@ -1,1 +1,22 @@
-fn main() {}
+//! Reads the settings, then does what the verb says.
+
+use consumer::settings::{Cli, Verb};
+use consumer::{offsets, run, setup};
+
+fn main() -> anyhow::Result<()> {
+    let cli: Cli = service::settings::parse();
+    let telemetry = service::telemetry::init("consumer")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(async {
+        match &cli.verb {
+            None | Some(Verb::Run) => run::run(&cli, &telemetry).await,
+            Some(Verb::Setup(wanted)) => setup::setup(&cli, wanted).await,
+            Some(Verb::Offsets { verb }) => offsets::offsets(&cli, verb).await,
+        }
+    });
+    // A look-up that still waits for a broker must not hold up the end.
+    runtime.shutdown_background();
+    ended
+}

@@ -46,8 +46,13 @@ pub struct DatabaseSettings {
 #[derive(Debug, Clone, clap::Args)]
 pub struct OpsSettings<const PORT: u16 = 9464> {
     /// Address of `/metrics` (Prometheus), `/livez` and `/readyz`.
-    #[arg(long, env = "OPS_ADDR", value_name = "ADDR:PORT", default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)))]
+    #[arg(long, env = "OPS_ADDR", value_name = "ADDR:PORT", default_value = loopback(PORT))]
     pub ops_addr: SocketAddr,
+}
+
+/// The default of [`OpsSettings`]; as text, because `default_value_t` would keep the first `PORT` for all.
+fn loopback(port: u16) -> String {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port)).to_string()
 }
 
 /// Settings that are read where they act and not through clap: name, default, meaning.

@@ -1,0 +1,215 @@
+//! What the parts of this process share: the store, and one board on which they note how each partition
+//! stands, for the summary, the metrics and `/readyz`.
+
+use crate::inbox::Limits;
+use crate::measures;
+use crate::partition::State;
+use domain::NextOffset;
+use service::health::Part;
+use service::outage::Outage;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use store::{Ingested, PartitionKey, Store};
+use tokio::sync::Semaphore;
+
+/// What every part of the consumer is given.
+#[derive(Debug)]
+pub struct Shared {
+    /// The rows and the leases.
+    pub store: Store,
+    /// The topic's name.
+    pub topic: String,
+    /// This process, by a name that an operator finds.
+    pub owner: String,
+    /// How large batches may be.
+    pub limits: Limits,
+    /// One for each batch that may be written at the same time.
+    pub permits: Semaphore,
+    /// How each partition stands.
+    pub board: Board,
+    /// Whether Kafka can be reached.
+    pub kafka: Reach,
+    /// Whether Postgres can be reached.
+    pub postgres: Reach,
+}
+
+/// Whether something outside can be reached: said once in the log, always in `/readyz`.
+#[derive(Debug)]
+pub struct Reach {
+    outage: Outage,
+    part: Part,
+}
+
+/// How each partition of this process stands.
+#[derive(Debug, Default)]
+pub struct Board {
+    partitions: Mutex<BTreeMap<i32, View>>,
+    stored: AtomicU64,
+}
+
+/// How one partition stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    /// Its state's name.
+    pub state: &'static str,
+    /// Why it stands still, when it does.
+    pub halted: Option<String>,
+    /// The stored offset, once it is known.
+    pub next: Option<NextOffset>,
+    /// The partition's end in Kafka, when last asked.
+    pub high: Option<NextOffset>,
+}
+
+impl Shared {
+    /// A partition of our topic.
+    pub fn key(&self, partition: i32) -> PartitionKey {
+        PartitionKey {
+            topic: self.topic.clone(),
+            partition,
+        }
+    }
+}
+
+impl Reach {
+    /// Reports about `what` in the log and as `part`.
+    pub const fn new(what: &'static str, part: Part) -> Self {
+        Self {
+            outage: Outage::new(what),
+            part,
+        }
+    }
+
+    /// It cannot be reached.
+    pub fn missing(&self, reason: impl std::fmt::Display) {
+        self.part.unready(reason.to_string());
+        self.outage.missing(reason);
+    }
+
+    /// It can be reached.
+    pub fn back(&self) {
+        self.part.ready();
+        self.outage.back();
+    }
+}
+
+impl Board {
+    /// Notes a partition's state; forgets the partition once it is revoked.
+    pub fn state(&self, partition: i32, state: &State) {
+        let mut views = self.lock();
+        if *state == State::Revoked {
+            views.remove(&partition);
+            metrics::gauge!(measures::LAG_EVENTS, "partition" => partition.to_string()).set(0.0);
+        } else {
+            let view = views.entry(partition).or_insert(View {
+                state: "",
+                halted: None,
+                next: None,
+                high: None,
+            });
+            view.state = state.name();
+            view.halted = match state {
+                State::Halted(halt) => Some(halt.reason.clone()),
+                _ => None,
+            };
+        }
+        for name in State::NAMES {
+            let count = views.values().filter(|view| view.state == name).count();
+            metrics::gauge!(measures::PARTITIONS, "state" => name).set(as_f64(count as u64));
+        }
+    }
+
+    /// Notes where a partition is read from.
+    pub fn reads_from(&self, partition: i32, next: NextOffset) {
+        if let Some(view) = self.lock().get_mut(&partition) {
+            view.next = Some(next);
+        }
+    }
+
+    /// Notes a batch that was written.
+    pub fn wrote(&self, partition: i32, next: NextOffset, ingested: &Ingested) {
+        self.reads_from(partition, next);
+        self.stored.fetch_add(ingested.stored, Ordering::Relaxed);
+        for (outcome, count) in [
+            ("stored", ingested.stored),
+            ("duplicate", ingested.duplicates),
+            ("rejected", ingested.rejected),
+        ] {
+            metrics::counter!(measures::RECORDS_TOTAL, "outcome" => outcome).increment(count);
+        }
+    }
+
+    /// Notes a partition's end in Kafka.
+    pub fn ends_at(&self, partition: i32, high: NextOffset) {
+        if let Some(view) = self.lock().get_mut(&partition) {
+            view.high = Some(high);
+            if let Some(lag) = view.lag() {
+                let gauge =
+                    metrics::gauge!(measures::LAG_EVENTS, "partition" => partition.to_string());
+                gauge.set(as_f64(lag));
+            }
+        }
+    }
+
+    /// Every partition of this process.
+    pub fn views(&self) -> BTreeMap<i32, View> {
+        self.lock().clone()
+    }
+
+    /// Rows that this process wrote so far.
+    pub fn stored(&self) -> u64 {
+        self.stored.load(Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<i32, View>> {
+        self.partitions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl View {
+    /// Records that wait in Kafka, as far as both offsets are known.
+    pub fn lag(&self) -> Option<u64> {
+        let (next, high) = (self.next?, self.high?);
+        // What was written since Kafka was asked can be ahead of its answer.
+        u64::try_from(high.0 - next.0).ok().or(Some(0))
+    }
+}
+
+/// A count as a metric's value; exact up to 2^53.
+#[allow(clippy::cast_precision_loss)]
+fn as_f64(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_is_on_the_board_until_it_is_revoked() {
+        let board = Board::default();
+        board.wrote(1, NextOffset(5), &Ingested::default());
+        assert!(
+            board.views().is_empty(),
+            "a late writer does not bring a partition back"
+        );
+        board.state(1, &State::Running { epoch: 1 });
+        board.wrote(
+            1,
+            NextOffset(5),
+            &Ingested {
+                stored: 3,
+                ..Ingested::default()
+            },
+        );
+        board.ends_at(1, NextOffset(9));
+        assert_eq!(board.views()[&1].lag(), Some(4));
+        assert_eq!(board.stored(), 3);
+        board.wrote(1, NextOffset(12), &Ingested::default());
+        assert_eq!(board.views()[&1].lag(), Some(0));
+        board.state(1, &State::Revoked);
+        assert!(board.views().is_empty());
+    }
+}

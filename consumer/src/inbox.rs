@@ -1,0 +1,238 @@
+//! What was read and not yet written: the records of one partition in order, bounded.
+//!
+//! The polling thread puts records in, the partition's writer takes as many as there are. So a batch is
+//! whatever arrived while the last one was being written: a single click waits for nobody, and a
+//! backlog comes in large batches, without any timer.
+//!
+//! Order is checked at the door: a record that was dealt with is dropped, and a hole in the offsets is
+//! not believed before it was seen twice, because a record left over from an earlier position would
+//! look the same, and believing that would lose records.
+
+use crate::source::Record;
+use crate::start::Start;
+use domain::{LastSeen, NextOffset};
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use store::LastRecord;
+use tokio::sync::Notify;
+
+/// How much may wait.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The most records in one batch.
+    pub batch_records: usize,
+    /// The most bytes in one batch, give or take its last record.
+    pub batch_bytes: usize,
+}
+
+impl Limits {
+    /// As many records as asked for, and 4 MiB.
+    pub const fn new(batch_records: usize) -> Self {
+        Self {
+            batch_records,
+            batch_bytes: 4 << 20,
+        }
+    }
+}
+
+/// A hole in the offsets: `expected` did not come, `found` did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// The offset that was to come.
+    pub expected: NextOffset,
+    /// The offset that came.
+    pub found: LastSeen,
+}
+
+/// Why a record cannot be taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Records are missing before it. Read again from the stored offset.
+    Gap(Gap),
+    /// It stands where the last record stood, and is another one. The topic is not the same.
+    AnotherRecord(LastSeen),
+}
+
+/// Consecutive records, as they are to be written.
+#[derive(Debug)]
+pub struct Chunk {
+    /// Where the lease stands.
+    pub from: NextOffset,
+    /// The records, at least one.
+    pub records: Vec<Record>,
+}
+
+/// The records of one partition that wait to be written.
+#[derive(Debug)]
+pub struct Inbox {
+    limits: Limits,
+    /// The next offset that may come in.
+    expected: NextOffset,
+    /// Where the next chunk begins.
+    written_to: NextOffset,
+    verify: Option<LastRecord>,
+    /// The hole that was met the last time, and is believed this time.
+    believed: Option<Gap>,
+    records: VecDeque<Record>,
+    bytes: usize,
+}
+
+impl Inbox {
+    /// An empty inbox for records from `start` on.
+    pub fn new(limits: Limits, start: &Start, believed: Option<Gap>) -> Self {
+        Self {
+            limits,
+            expected: start.next,
+            written_to: start.next,
+            verify: start.verify,
+            believed,
+            records: VecDeque::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Takes a record in, or drops one that was dealt with before.
+    pub fn put(&mut self, record: Record) -> Result<(), Trouble> {
+        if self.expected.covers(record.offset) {
+            if let Some(last) = self.verify.take_if(|last| last.offset == record.offset)
+                && last != record.print()
+            {
+                return Err(Trouble::AnotherRecord(record.offset));
+            }
+            return Ok(());
+        }
+        let gap = Gap {
+            expected: self.expected,
+            found: record.offset,
+        };
+        if record.offset.0 > self.expected.0 && self.believed != Some(gap) {
+            return Err(Trouble::Gap(gap));
+        }
+        self.expected = record.offset.next();
+        self.bytes += record.bytes();
+        self.records.push_back(record);
+        Ok(())
+    }
+
+    /// Takes the next batch out: all that is there, up to the limits and to `at_most` records.
+    pub fn take(&mut self, at_most: usize) -> Option<Chunk> {
+        let most = self.limits.batch_records.min(at_most).max(1);
+        let mut bytes = 0;
+        let count = self
+            .records
+            .iter()
+            .take(most)
+            .take_while(|record| {
+                let fits = bytes < self.limits.batch_bytes;
+                bytes += record.bytes();
+                fits
+            })
+            .count();
+        let records: Vec<Record> = self.records.drain(..count).collect();
+        let last = records.last()?;
+        let from = std::mem::replace(&mut self.written_to, last.offset.next());
+        self.bytes -= records.iter().map(Record::bytes).sum::<usize>();
+        Some(Chunk { from, records })
+    }
+
+    /// Whether two batches wait: enough to write one and have the next at hand.
+    pub fn is_full(&self) -> bool {
+        self.records.len() >= 2 * self.limits.batch_records
+            || self.bytes >= 2 * self.limits.batch_bytes
+    }
+
+    fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+}
+
+/// An inbox between the polling thread and a writer.
+#[derive(Debug)]
+pub struct Mailbox {
+    inner: Mutex<Inner>,
+    /// Tells the writer that there is something.
+    filled: Notify,
+    /// Tells the polling thread that there is room.
+    drained: Condvar,
+}
+
+#[derive(Debug)]
+struct Inner {
+    inbox: Inbox,
+    closed: bool,
+}
+
+impl Mailbox {
+    /// Shares an inbox.
+    pub fn new(inbox: Inbox) -> Self {
+        Self {
+            inner: Mutex::new(Inner {
+                inbox,
+                closed: false,
+            }),
+            filled: Notify::new(),
+            drained: Condvar::new(),
+        }
+    }
+
+    /// Puts a record in; says whether the inbox is full now.
+    pub fn put(&self, record: Record) -> Result<bool, Trouble> {
+        let mut inner = self.lock();
+        let was_empty = inner.inbox.is_empty();
+        inner.inbox.put(record)?;
+        if was_empty && !inner.inbox.is_empty() {
+            self.filled.notify_one();
+        }
+        Ok(inner.inbox.is_full())
+    }
+
+    /// Waits for room, but not longer than `patience`; says whether there is some.
+    pub fn wait_for_room(&self, patience: Duration) -> bool {
+        let (inner, _) = self
+            .drained
+            .wait_timeout_while(self.lock(), patience, |inner| {
+                inner.inbox.is_full() && !inner.closed
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        !inner.inbox.is_full()
+    }
+
+    /// Whether there is room for more.
+    pub fn has_room(&self) -> bool {
+        !self.lock().inbox.is_full()
+    }
+
+    /// Waits for records and takes a batch out; nothing once the mailbox is closed.
+    ///
+    /// Only one task may call it at a time.
+    pub async fn take(&self, at_most: usize) -> Option<Chunk> {
+        loop {
+            {
+                let mut inner = self.lock();
+                if inner.closed {
+                    return None;
+                }
+                if let Some(chunk) = inner.inbox.take(at_most) {
+                    self.drained.notify_one();
+                    return Some(chunk);
+                }
+            }
+            self.filled.notified().await;
+        }
+    }
+
+    /// Ends it: what waits is dropped, since nothing of it was promised to anyone; Kafka still has it.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.filled.notify_one();
+        self.drained.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! What the consumer measures: each metric declared once, with its unit and what it means.
+
+use metrics::Unit;
+use service::telemetry::{Kind, Metric};
+
+/// Records that one statement wrote.
+pub const BATCH_EVENTS: &str = "consumer_batch_events";
+/// Time of one ingest statement.
+pub const INGEST_SECONDS: &str = "consumer_ingest_seconds";
+/// Records by what became of them (`outcome`).
+pub const RECORDS_TOTAL: &str = "consumer_records_total";
+/// Records that wait in Kafka, by `partition`.
+pub const LAG_EVENTS: &str = "consumer_lag_events";
+/// Partitions by `state`.
+pub const PARTITIONS: &str = "consumer_partitions";
+/// Ingest statements that failed, by `kind`.
+pub const INGEST_FAILURES_TOTAL: &str = "consumer_ingest_failures_total";
+
+const ALL: [Metric; 6] = [
+    Metric {
+        name: BATCH_EVENTS,
+        kind: Kind::Histogram,
+        unit: Unit::Count,
+        help: "Records written by one statement",
+    },
+    Metric {
+        name: INGEST_SECONDS,
+        kind: Kind::Histogram,
+        unit: Unit::Seconds,
+        help: "Time of one ingest statement, from asking for a connection to its answer",
+    },
+    Metric {
+        name: RECORDS_TOTAL,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Records by outcome: stored, duplicate (was there already) or rejected",
+    },
+    Metric {
+        name: LAG_EVENTS,
+        kind: Kind::Gauge,
+        unit: Unit::Count,
+        help: "Records in Kafka after the stored offset, for each partition held by this process",
+    },
+    Metric {
+        name: PARTITIONS,
+        kind: Kind::Gauge,
+        unit: Unit::Count,
+        help: "Partitions assigned to this process, by state",
+    },
+    Metric {
+        name: INGEST_FAILURES_TOTAL,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Ingest statements that failed: transient, fenced, data or halt",
+    },
+];
+
+/// Tells the metrics' meaning to whoever scrapes them.
+pub fn describe() {
+    service::telemetry::describe(&ALL);
+}

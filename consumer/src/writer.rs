@@ -1,0 +1,203 @@
+//! Writes the batches of one partition under one lease, until something says that it must not go on.
+//!
+//! What the store's errors mean is decided here; what follows from it for the partition, in
+//! [`crate::partition`]. After an unknown outcome nothing is retried in place: only taking the lease
+//! again tells whether the rows are there.
+
+use crate::board::Shared;
+use crate::decode::{self, NewerSchema};
+use crate::inbox::{Chunk, Mailbox};
+use crate::measures;
+use crate::partition::Event;
+use crate::source::Record;
+use crate::split::{self, Next};
+use crate::start::Halt;
+use domain::{Reject, wire};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Instant;
+use store::{Batch, IngestError, PartitionKey};
+
+/// So many rejects by Postgres without a row between them are our own mistake, not the visitors'.
+const SQL_REJECTS_IN_A_ROW: u32 = 100;
+
+/// Writes one partition under one epoch.
+pub struct Writer {
+    shared: Arc<Shared>,
+    key: PartitionKey,
+    epoch: i64,
+    /// The most records in the next batch: fewer after failures, then double with each success.
+    at_most: usize,
+    sql_rejects: u32,
+    wrote: bool,
+}
+
+/// Why a writer ended by itself.
+#[derive(Debug)]
+pub struct Stopped {
+    /// What happened.
+    pub event: Event,
+    /// Whether it had written anything before that.
+    pub wrote: bool,
+}
+
+impl Writer {
+    /// A writer for a lease that was just granted, after `failures` without a batch written.
+    pub fn new(shared: Arc<Shared>, partition: i32, epoch: i64, failures: u32) -> Self {
+        let at_most = (shared.limits.batch_records >> failures.min(16)).max(1);
+        let key = shared.key(partition);
+        Self {
+            shared,
+            key,
+            epoch,
+            at_most,
+            sql_rejects: 0,
+            wrote: false,
+        }
+    }
+
+    /// Writes what comes until the mailbox is closed (nothing is returned) or something happened.
+    pub async fn run(mut self, mailbox: &Mailbox) -> Option<Stopped> {
+        while let Some(chunk) = mailbox.take(self.at_most).await {
+            if let ControlFlow::Break(event) = self.write_chunk(&chunk).await {
+                return Some(Stopped {
+                    event,
+                    wrote: self.wrote,
+                });
+            }
+        }
+        None
+    }
+
+    async fn write_chunk(&mut self, chunk: &Chunk) -> ControlFlow<Event> {
+        let (batch, newer) = decode::batch(&self.key, self.epoch, chunk);
+        if let Some(batch) = batch {
+            self.write(batch, &chunk.records).await?;
+        }
+        match newer {
+            Some(newer) => ControlFlow::Break(Event::Broken(self.newer_schema(newer))),
+            None => ControlFlow::Continue(()),
+        }
+    }
+
+    /// Writes a batch, or its parts in order.
+    async fn write(&mut self, batch: Batch, records: &[Record]) -> ControlFlow<Event> {
+        let mut parts = vec![(batch, false)];
+        while let Some((part, is_sql_reject)) = parts.pop() {
+            let error = match self.ingest(&part).await {
+                Ok(()) => {
+                    self.count_rejects(&part, is_sql_reject)?;
+                    continue;
+                }
+                Err(error) => error,
+            };
+            match error {
+                IngestError::Fenced => return self.failed("fenced", Event::Fenced),
+                IngestError::Transient(error) => {
+                    self.shared.postgres.missing(&error);
+                    return self.failed("transient", Event::OutcomeUnknown);
+                }
+                IngestError::Halt { reason, .. } => {
+                    return self.failed("halt", Event::Broken(self.refused(&part, &reason)));
+                }
+                IngestError::Data { sqlstate, message } => {
+                    count_failure("data");
+                    let reason = format!("{message} ({sqlstate})");
+                    let refused = self.refused(&part, &reason);
+                    match split::after_refusal(
+                        part,
+                        records,
+                        Reject::Database { sqlstate, message },
+                    ) {
+                        Next::Halves(first, second) => {
+                            parts.extend([(second, false), (first, false)])
+                        }
+                        Next::Reject(part) => parts.push((part, true)),
+                        Next::Hopeless => return self.failed("halt", Event::Broken(refused)),
+                    }
+                }
+            }
+        }
+        self.at_most = (self.at_most * 2).min(self.shared.limits.batch_records);
+        ControlFlow::Continue(())
+    }
+
+    /// One statement, measured.
+    async fn ingest(&mut self, batch: &Batch) -> Result<(), IngestError> {
+        // The semaphore lives as long as the process and is never closed.
+        let _permit = self.shared.permits.acquire().await.ok();
+        let began = Instant::now();
+        let ingested = self.shared.store.ingest(batch).await?;
+        metrics::histogram!(measures::INGEST_SECONDS).record(began.elapsed().as_secs_f64());
+        let size = u32::try_from(batch.events.len() + batch.rejects.len()).unwrap_or(u32::MAX);
+        metrics::histogram!(measures::BATCH_EVENTS).record(f64::from(size));
+        self.shared.postgres.back();
+        self.shared
+            .board
+            .wrote(self.key.partition, batch.to, &ingested);
+        self.wrote = true;
+        Ok(())
+    }
+
+    /// Counts rejects by Postgres in a row.
+    fn count_rejects(&mut self, part: &Batch, is_sql_reject: bool) -> ControlFlow<Event> {
+        if is_sql_reject {
+            self.sql_rejects += 1;
+        } else if !part.events.is_empty() {
+            self.sql_rejects = 0;
+        }
+        if self.sql_rejects < SQL_REJECTS_IN_A_ROW {
+            return ControlFlow::Continue(());
+        }
+        let why = part
+            .rejects
+            .last()
+            .map(|reject| reject.reason.to_string())
+            .unwrap_or_default();
+        ControlFlow::Break(Event::Broken(Halt {
+            epoch: self.epoch,
+            reason: format!(
+                "{SQL_REJECTS_IN_A_ROW} events in a row were refused, the last one: {why}"
+            ),
+            repair:
+                "the tables and this build do not fit: mend that, then start the consumer again"
+                    .to_owned(),
+        }))
+    }
+
+    fn failed(&self, kind: &'static str, event: Event) -> ControlFlow<Event> {
+        count_failure(kind);
+        tracing::debug!(
+            partition = self.key.partition,
+            epoch = self.epoch,
+            ?event,
+            "a batch was not written"
+        );
+        ControlFlow::Break(event)
+    }
+
+    fn refused(&self, batch: &Batch, reason: &str) -> Halt {
+        Halt {
+            epoch: self.epoch,
+            reason: format!("Postgres refuses offsets {} to {}: {reason}", batch.from, batch.last.offset),
+            repair: "this is no visitor's mistake: mend the cause (cargo run -p consumer -- setup brings the tables up to date), then start the consumer again".to_owned(),
+        }
+    }
+
+    fn newer_schema(&self, newer: NewerSchema) -> Halt {
+        Halt {
+            epoch: self.epoch,
+            reason: format!(
+                "the record at offset {} has format {}; this build reads formats up to {}",
+                newer.offset,
+                newer.schema,
+                wire::SCHEMA_VERSION
+            ),
+            repair: "start a newer consumer".to_owned(),
+        }
+    }
+}
+
+fn count_failure(kind: &'static str) {
+    metrics::counter!(measures::INGEST_FAILURES_TOTAL, "kind" => kind).increment(1);
+}
