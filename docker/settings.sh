@@ -26,8 +26,8 @@ load_env_file "$ROOT/.env"
 CLICKSHOP_CACHE=${CLICKSHOP_CACHE:-$HOME/.cache/clickshop} # downloads and tools; may be deleted at any time
 CLICKSHOP_DATA=${CLICKSHOP_DATA:-$ROOT/.clickshop}         # Kafka's, Postgres's and the spool's data, logs, pid files
 # A leading ~ of .env is nobody's but ours to understand.
-case $CLICKSHOP_CACHE in '~/'*) CLICKSHOP_CACHE=$HOME/${CLICKSHOP_CACHE#'~/'} ;; esac
-case $CLICKSHOP_DATA in '~/'*) CLICKSHOP_DATA=$HOME/${CLICKSHOP_DATA#'~/'} ;; esac
+case $CLICKSHOP_CACHE in [~]/*) CLICKSHOP_CACHE=$HOME/${CLICKSHOP_CACHE#[~]/} ;; esac
+case $CLICKSHOP_DATA in [~]/*) CLICKSHOP_DATA=$HOME/${CLICKSHOP_DATA#[~]/} ;; esac
 case $CLICKSHOP_DATA in /*) ;; *) CLICKSHOP_DATA=$ROOT/$CLICKSHOP_DATA ;; esac
 LOGS=$CLICKSHOP_DATA/logs
 RUN=$CLICKSHOP_DATA/run
