@@ -11,7 +11,7 @@ use leptos::task::spawn_local;
 use wasm_bindgen::JsValue;
 use web_sys::{
     Element, Event, FormData, HtmlElement, HtmlFieldSetElement, HtmlFormElement, HtmlInputElement,
-    SubmitEvent, UrlSearchParams,
+    MouseEvent, SubmitEvent, UrlSearchParams,
 };
 
 /// Makes the page agree with the form, which a browser may have restored, and listens for Back.
@@ -54,6 +54,15 @@ pub fn on_change(event: &Event) {
     }
     if input.name() == "style" && choice.style.is_some() {
         record_item_click(&choice);
+    }
+}
+
+/// The second half of a double click asks for nothing new, even when the answer to the first is here.
+pub fn on_click(event: &MouseEvent) {
+    let on_button = target::<Element>(event)
+        .is_some_and(|element| element.matches("[type=submit]").unwrap_or(false));
+    if on_button && event.detail() > 1 {
+        event.prevent_default();
     }
 }
 

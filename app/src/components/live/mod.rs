@@ -27,7 +27,10 @@ pub fn LiveShop(children: Children) -> impl IntoView {
             on:input=move |event| form::on_input(&event)
             on:change=move |event| form::on_change(&event)
             on:submit=move |event| form::on_submit(&event)
-            on:click=move |event| answer::on_click(&event)
+            on:click=move |event| {
+                form::on_click(&event);
+                answer::on_click(&event);
+            }
         >
             {children()}
         </div>
