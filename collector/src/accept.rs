@@ -140,7 +140,7 @@ impl Collector {
             };
             Desk::open(ask, shutdown)
         });
-        tracing::info!(%boot, "the collector accepts events");
+        tracing::info!(%boot, "the collector has started");
         Ok(Self(Arc::new(Inner {
             producer,
             desk,

@@ -159,11 +159,11 @@ mod tests {
         })
     }
 
-    fn delivered(offset: i64) -> Outcome {
-        Ok(Delivered {
+    const fn at(offset: i64) -> Delivered {
+        Delivered {
             partition: 0,
             offset,
-        })
+        }
     }
 
     #[test]
@@ -171,17 +171,17 @@ mod tests {
         let queue = queue(3);
         let (tickets, mut answered) = Request::open(3, queue.reserve(3, 30).unwrap());
         let mut tickets: Vec<_> = tickets.collect();
-        tickets.remove(1).settle(delivered(11));
+        tickets.remove(1).settle(Ok(at(11)));
         tickets
             .remove(1)
             .settle(Err(RDKafkaErrorCode::MessageTimedOut));
         assert!(answered.try_recv().is_err(), "one is still missing");
-        tickets.remove(0).settle(delivered(10));
+        tickets.remove(0).settle(Ok(at(10)));
         assert_eq!(
             answered.try_recv().unwrap(),
             [
-                delivered(10),
-                delivered(11),
+                Ok(at(10)),
+                Ok(at(11)),
                 Err(RDKafkaErrorCode::MessageTimedOut)
             ]
         );
@@ -194,7 +194,7 @@ mod tests {
         drop(answered);
         assert!(queue.reserve(1, 0).is_none());
         for ticket in tickets {
-            ticket.settle(delivered(1));
+            ticket.settle(Ok(at(1)));
         }
         assert!(queue.reserve(2, 1000).is_some());
     }

@@ -1,5 +1,9 @@
 //! The way into Kafka and what the caller hears when Kafka misbehaves, against librdkafka's own mock
 //! cluster: real connections and protocol, no Java.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop here"
+)]
 
 use collector::{AcceptError, Accepted, Collector, CollectorSettings, Draft, QueueLimits, Waited};
 use domain::receipt::Place;
@@ -345,7 +349,7 @@ async fn without_a_database_nothing_is_known_to_be_stored() {
     let accepted = shop.collector.accept_one(view("Ann")).await.unwrap();
     let waited = shop
         .collector
-        .wait_stored(&accepted.receipt, Duration::from_secs(60))
+        .wait_stored(&accepted.receipt, Duration::from_secs(50))
         .await;
     assert_eq!(waited, Waited::NotYet);
 }

@@ -11,10 +11,8 @@ use collector::{AcceptError, Collector, CollectorSettings, Draft};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use service::health::Health;
-use service::outage::Outage;
 use service::settings::KafkaSettings;
 use std::io::{IsTerminal as _, Write as _};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -64,7 +62,6 @@ pub async fn run(settings: Settings, end: CancellationToken) -> anyhow::Result<(
         Health::new(),
         CancellationToken::new(),
     )?;
-    let kafka = Arc::new(Outage::new("the collector"));
     let mut progress = Progress::new(settings.count);
     let mut sending = JoinSet::new();
     loop {
@@ -73,12 +70,7 @@ pub async fn run(settings: Settings, end: CancellationToken) -> anyhow::Result<(
             if batch.is_empty() {
                 break;
             }
-            sending.spawn(keep(
-                collector.clone(),
-                batch,
-                Arc::clone(&kafka),
-                end.clone(),
-            ));
+            sending.spawn(keep(collector.clone(), batch, end.clone()));
         }
         let Some(kept) = sending.join_next().await else {
             break;
@@ -89,23 +81,18 @@ pub async fn run(settings: Settings, end: CancellationToken) -> anyhow::Result<(
     progress.finish(rng_seed)
 }
 
-/// Sends one batch until it is acknowledged, and returns its size; 0 when the end came first.
+/// Sends one batch until it is acknowledged, and returns its size; 0 when the end came first. That
+/// Kafka is away is said by the collector.
 async fn keep(
     collector: Collector,
     batch: Vec<Draft>,
-    kafka: Arc<Outage>,
     end: CancellationToken,
 ) -> anyhow::Result<usize> {
     loop {
         match collector.accept(batch.clone()).await {
-            Ok(accepted) => {
-                kafka.back();
-                return Ok(accepted.len());
-            }
+            Ok(accepted) => return Ok(accepted.len()),
             Err(invalid @ AcceptError::Invalid(_)) => return Err(invalid.into()),
-            Err(later @ (AcceptError::Unavailable { .. } | AcceptError::Overloaded)) => {
-                kafka.missing(later);
-            }
+            Err(AcceptError::Unavailable { .. } | AcceptError::Overloaded) => {}
         }
         let pause = tokio::time::sleep(RETRY_AFTER);
         if end.run_until_cancelled(pause).await.is_none() {

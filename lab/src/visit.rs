@@ -82,11 +82,11 @@ impl Visits {
             session: id(rng).to_string(),
             now: start,
             until: self.until,
-            page: Page::of("/", &Choice::default()),
+            page: Page::of("/", Choice::default()),
             before: None,
             events: Vec::new(),
         };
-        diary.view(rng, Page::of("/hello", &Choice::default()));
+        diary.view(rng, Page::of("/hello", Choice::default()));
         let mut cart = Vec::new();
         for _ in 0..rng.random_range(1..=3) {
             let choice = choice(rng);
@@ -94,18 +94,18 @@ impl Visits {
                 category: choice.category,
                 ..Choice::default()
             };
-            diary.view(rng, Page::of("/", &category));
+            diary.view(rng, Page::of("/", category));
             if choice.style.is_some() {
                 diary.click(rng, choice);
             }
-            diary.view(rng, Page::of("/", &choice));
+            diary.view(rng, Page::of("/", choice));
             if rng.random_bool(0.6) {
                 diary.add_to_cart(rng, choice);
                 cart.push(choice);
             }
         }
         if !cart.is_empty() && rng.random_bool(0.5) {
-            diary.view(rng, Page::of("/cart", &Choice::default()));
+            diary.view(rng, Page::of("/cart", Choice::default()));
             diary.buy(rng, &cart);
         }
         diary.events
@@ -139,7 +139,7 @@ struct Page {
 }
 
 impl Page {
-    fn of(path: &'static str, choice: &Choice) -> Self {
+    fn of(path: &'static str, choice: Choice) -> Self {
         let pairs = choice.pairs();
         let url = match Url::parse_with_params(&format!("{SHOP}{path}"), &pairs) {
             Ok(url) if !pairs.is_empty() => url.to_string(),
