@@ -117,7 +117,7 @@ start_stack() {
   trap 'exit 143' TERM HUP
   layer_up "$VERB" || exit 1
   printf '%s\n' "$LAYER" >"$RUN/layer"
-  if [ "$VERB" = dev ]; then layer_frontend tools; else layer_frontend; fi
+  if [ "$VERB" = up ]; then layer_frontend; else dev_tools; fi
   unlock_stack
   addresses
   [ -z "$SEED" ] || layer_seed "$SEED"

@@ -4,6 +4,8 @@
 
 # shellcheck source=docker/native/processes.sh
 . "$ROOT/docker/native/processes.sh" # for the lock, and for the simulated visitors, who run here
+# shellcheck source=docker/native/tools.sh
+. "$ROOT/docker/native/tools.sh" # a developer's cargo leptos runs here, too
 
 SERVERS='broker1 broker2 broker3 postgres'
 ALL="$SERVERS consumer app kafka-ui pgadmin"
@@ -29,6 +31,7 @@ layer_psql_command() { printf 'bash start_script.sh psql -c "SELECT * FROM click
 layer_extra_addresses() {
   say "Kafka UI         http://127.0.0.1:$KAFKA_UI_PORT"
   say "pgAdmin          http://127.0.0.1:$PGADMIN_PORT"
+  if [ "$VERB" = dev ] && runs app; then say 'The shop of this stack runs, too. Before cargo leptos watch: bash start_script.sh stop app'; fi
 }
 
 running_parts() { dc ps --services --status running 2>/dev/null | sort; }

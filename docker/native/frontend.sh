@@ -1,9 +1,7 @@
 #!/usr/bin/env bash
 # The browser's part, made while the shop already serves: tools (cargo-leptos, wasm-bindgen, sass, wasm-opt),
 # then the WASM bundle, built beside the served one and put in its place in one move.
-#   frontend.sh         tools and bundle
-#   frontend.sh tools   tools only (what `cargo leptos watch` needs)
-# What became of it stands in $RUN/frontend.state, one line: "working: …", "ready …" or "off: …".
+# What became of it stands in $RUN/frontend.state, one line: "working …", "ready …" or "off: …".
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # shellcheck source=SCRIPTDIR/../lib.sh
@@ -37,10 +35,6 @@ need_wasm_target || off 'no WASM target'
 need_npm_tools || off 'no sass or wasm-opt'
 need_cargo_leptos || off 'no cargo-leptos'
 need_wasm_bindgen || off 'no wasm-bindgen'
-if [ "${1:-}" = tools ]; then
-  state 'ready: tools'
-  exit 0
-fi
 
 state 'working: compiling the browser part'
 rm -rf "$WEB/next"

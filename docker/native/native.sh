@@ -111,14 +111,14 @@ programs_up() {
 }
 
 # The browser's part, made in the background when a source is newer than it.
-layer_frontend() { # [tools]
+layer_frontend() {
   alive frontend && return 0
-  if [ -z "${1:-}" ] && web_is_current; then
+  if web_is_current; then
     printf 'ready\n' >"$RUN/frontend.state"
     return 0
   fi
   printf 'working\n' >"$RUN/frontend.state"
-  start_process frontend env ASSUME_YES="$ASSUME_YES" bash "$ROOT/docker/native/frontend.sh" "$@"
+  start_process frontend env ASSUME_YES="$ASSUME_YES" bash "$ROOT/docker/native/frontend.sh"
 }
 
 layer_down() {
@@ -202,4 +202,7 @@ layer_traffic() {
 }
 
 layer_psql_command() { printf 'bash start_script.sh psql -c "SELECT * FROM clickstream_data ORDER BY creation_timestamp DESC LIMIT 10"'; }
-layer_extra_addresses() { if alive pgadmin; then printf 'pgAdmin          http://127.0.0.1:%s\n' "$PGADMIN_PORT"; fi; }
+layer_extra_addresses() {
+  if alive pgadmin; then say "pgAdmin          http://127.0.0.1:$PGADMIN_PORT"; fi
+  if [ "$VERB" = dev ] && alive app; then say 'The shop of this stack runs, too. Before cargo leptos watch: bash start_script.sh stop app'; fi
+}

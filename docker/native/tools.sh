@@ -3,11 +3,12 @@
 # there (installing it if it can), 1 after saying what to do. Downloads go to $CLICKSHOP_CACHE; only apt
 # writes elsewhere, and only after a yes. Used by start_script.sh and by test.sh.
 
+CLICKSHOP_USERS_PATH=${CLICKSHOP_USERS_PATH:-$PATH}
 TOOLS=$CLICKSHOP_CACHE/tools # cargo install --root
 NPM=$CLICKSHOP_CACHE/npm     # npm install --prefix
 PATH=$TOOLS/bin:$NPM/node_modules/.bin:$PATH
 [ ! -d "$HOME/.cargo/bin" ] || PATH=$PATH:$HOME/.cargo/bin
-export PATH
+export PATH CLICKSHOP_USERS_PATH
 
 CARGO_LEPTOS_VERSION=0.3.6
 SASS_VERSION=1.108.2
@@ -264,6 +265,21 @@ need_wasm_opt() { need_npm_tools; }
 
 # All that `cargo leptos build` and `cargo leptos watch` use.
 need_leptos_tools() { need_wasm_target && need_npm_tools && need_cargo_leptos && need_wasm_bindgen; }
+
+# For a developer, whose own shell must find them: a link beside cargo for each that it would not find.
+dev_tools() {
+  local name bin=${CARGO_HOME:-$HOME/.cargo}/bin linked=''
+  step 'Tools for cargo leptos watch (compiled the first time, some minutes)'
+  if ! need_leptos_tools; then
+    warn 'cargo leptos watch will miss something (see above); cargo run -p app --features ssr works without it'
+    return 0
+  fi
+  for name in cargo-leptos wasm-bindgen sass wasm-opt; do
+    (PATH=$CLICKSHOP_USERS_PATH && have "$name") && continue
+    mkdir -p "$bin" && ln -sf "$(command -v "$name")" "$bin/$name" && linked="$linked $name"
+  done
+  [ -z "$linked" ] || note "linked into $bin:$linked"
+}
 
 # --- what only the tests need ----------------------------------------------------------------------------
 
