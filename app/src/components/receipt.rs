@@ -49,6 +49,14 @@ pub fn receipt(receipt: ReceiptView) -> AnyView {
     } else {
         view! { <h1>"Your receipt"</h1> }.into_any()
     };
+    // One level below the title, wherever that stands.
+    let part = move |text: &'static str| {
+        if inside {
+            view! { <h3 class="receipt__part">{text}</h3> }.into_any()
+        } else {
+            view! { <h2 class="receipt__part">{text}</h2> }.into_any()
+        }
+    };
     let lies = match place {
         Place::Kafka { partition, offset } => {
             format!("topic {topic}, partition {partition}, offset {offset}")
@@ -73,11 +81,11 @@ pub fn receipt(receipt: ReceiptView) -> AnyView {
                 <dt>"Accepted at"</dt>
                 <dd data-fact="received-at">{received_at}</dd>
             </dl>
-            <h3>"The message as sent"</h3>
+            {part("The message as sent")}
             {sent(message, &topic, place)}
-            <h3>"The row as stored"</h3>
+            {part("The row as stored")}
             {stored(&progress)}
-            <h3>"See it yourself"</h3>
+            {part("See it yourself")}
             <p>
                 "In psql (" <code>"bash start_script.sh psql"</code> " opens it):"
             </p>

@@ -12,7 +12,7 @@ pub fn receipt(page: ReceiptView, back: String) -> AnyView {
     };
     view! {
         <LiveReceipt>{answer}</LiveReceipt>
-        <p>
+        <p class="receipt__next">
             <a class="button" href=back>
                 "Back to the shop"
             </a>
