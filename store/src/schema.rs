@@ -66,6 +66,7 @@ fn driver_error(error: MigrateError) -> sqlx::Error {
 
 /// Whether Postgres answered with this SQLSTATE.
 fn says(error: &sqlx::Error, sqlstate: &str) -> bool {
-    let code = error.as_database_error().and_then(|said| said.code());
-    code.as_deref() == Some(sqlstate)
+    error
+        .as_database_error()
+        .is_some_and(|said| said.code().as_deref() == Some(sqlstate))
 }
