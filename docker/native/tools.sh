@@ -11,7 +11,7 @@ PATH=$TOOLS/bin:$NPM/node_modules/.bin:$PATH
 export PATH CLICKSHOP_USERS_PATH
 
 CARGO_LEPTOS_VERSION=0.3.6
-SASS_VERSION=1.108.2
+SASS_VERSION=1.93.2 # the newer ones need a newer Node than Debian 12 and Ubuntu 24.04 have
 BINARYEN_VERSION=132.0.0
 
 # --- apt -------------------------------------------------------------------------------------------------
