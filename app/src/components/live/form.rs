@@ -113,7 +113,7 @@ async fn buy(form: &HtmlFormElement) {
         }
     }
     if let Some(place) = find::<Element>(&root, "[data-answer]") {
-        place.scroll_into_view_with_bool(false);
+        place.scroll_into_view_with_bool(true);
     }
 }
 
