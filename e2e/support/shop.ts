@@ -16,10 +16,7 @@ export async function alive(page: Page): Promise<void> {
 
 /** Chooses an option of a group, as its words say. */
 export async function choose(page: Page, group: string, option: string): Promise<void> {
-  await page
-    .getByRole("group", { name: group, exact: true })
-    .getByText(option, { exact: true })
-    .click();
+  await radio(page, group, option).check();
 }
 
 /** The radio button of an option. */
