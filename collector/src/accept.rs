@@ -189,6 +189,7 @@ impl Collector {
             });
             events.push(enriched.event);
         }
+        // What Kafka cannot take goes back to the caller here, whole and with its ids.
         let places = self.0.producer.produce(&messages).await?;
         count_accepted(&events);
         let kept = events.into_iter().zip(messages).zip(places);

@@ -2,9 +2,9 @@
 //!
 //! The modules stand in the order in which an event passes through them: what a caller hands in
 //! ([`draft`]), how it becomes a checked event (`enrich`), how a request's messages are kept together
-//! (`request`), how they get to Kafka (`client`) whatever happens there (`producer`), the one path that
-//! joins all this ([`accept`]), when the event has become a row ([`stored`]), and what is counted on
-//! the way (`telemetry`).
+//! (`request`), how they get to Kafka (`client`) whatever happens there (`producer`, `reach`), the one
+//! path that joins all this ([`accept`]), when the event has become a row ([`stored`]), and what is
+//! counted on the way (`telemetry`).
 //!
 //! Every door of the project (the shop, the lab, later HTTP and gRPC) ends in [`Collector::accept`];
 //! none answers success before it.
@@ -15,6 +15,7 @@ mod client;
 pub mod draft;
 mod enrich;
 mod producer;
+mod reach;
 mod request;
 pub mod stored;
 mod telemetry;

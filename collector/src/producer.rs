@@ -3,12 +3,12 @@
 
 use crate::QueueLimits;
 use crate::client::{self, Client, Message};
+use crate::reach::Reach;
 use crate::request::{Delivered, Queue, Request};
 use rdkafka::ClientConfig;
 use rdkafka::error::RDKafkaErrorCode;
 use service::health::Part;
 use service::kafka::explain;
-use service::outage::Outage;
 use service::settings::KafkaSettings;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub(crate) struct Producer {
     current: watch::Receiver<Arc<Client>>,
     queue: Queue,
     ack_timeout: Duration,
-    outage: Arc<Outage>,
+    reach: Arc<Reach>,
 }
 
 impl Producer {
@@ -58,11 +58,10 @@ impl Producer {
         let first =
             Client::new(&config, &settings.kafka_topic, Arc::clone(&mend)).map_err(explain)?;
         let (replace, current) = watch::channel(Arc::new(first));
-        let outage = Arc::new(Outage::new("Kafka"));
+        let reach = Arc::new(Reach::new(health));
         tokio::spawn(look_after(
             current.clone(),
-            health,
-            Arc::clone(&outage),
+            Arc::clone(&reach),
             shutdown.clone(),
         ));
         tokio::spawn(mend_client(
@@ -76,7 +75,7 @@ impl Producer {
             current,
             queue: Queue::new(limits),
             ack_timeout,
-            outage,
+            reach,
         })
     }
 
@@ -103,18 +102,18 @@ impl Producer {
             Ok(Some(outcomes)) => outcomes,
             Ok(None) => return Err(ProduceError::Unacknowledged),
             Err(_) => {
-                self.outage.missing("no acknowledgement in time");
+                self.reach.failed("no acknowledgement in time");
                 return Err(ProduceError::Unacknowledged);
             }
         };
         let places: Result<Vec<_>, RDKafkaErrorCode> = outcomes.into_iter().collect();
         match places {
             Ok(places) => {
-                self.outage.back();
+                self.reach.acknowledged();
                 Ok(places)
             }
             Err(code) => {
-                self.outage.missing(code);
+                self.reach.failed(code);
                 Err(ProduceError::Unacknowledged)
             }
         }
@@ -151,26 +150,18 @@ impl Producer {
 /// the first click does not wait for that.
 async fn look_after(
     current: watch::Receiver<Arc<Client>>,
-    health: Part,
-    outage: Arc<Outage>,
+    reach: Arc<Reach>,
     shutdown: CancellationToken,
 ) {
     loop {
         let client = Arc::clone(&current.borrow());
         let looked = tokio::task::spawn_blocking(move || client.look(LOOK_TIMEOUT)).await;
-        let pause = match looked {
-            Ok(Ok(())) => {
-                health.ready();
-                outage.back();
-                LOOK_EVERY
-            }
-            Ok(Err(reason)) => {
-                outage.missing(&reason);
-                health.unready(reason);
-                LOOK_EVERY_AWAY
-            }
-            // The runtime is ending.
-            Err(_) => return,
+        // An error means that the runtime is ending.
+        let Ok(looked) = looked else { return };
+        let pause = if reach.looked(looked) {
+            LOOK_EVERY
+        } else {
+            LOOK_EVERY_AWAY
         };
         if shutdown.run_until_cancelled(sleep(pause)).await.is_none() {
             return;

@@ -233,8 +233,13 @@ async fn brokers_that_refuse_mean_unavailable_within_two_seconds() {
     let refused = shop.collector.accept_one(view("Ann")).await;
     assert!(is_unavailable(&refused), "{refused:?}");
     assert!(started.elapsed() < Duration::from_millis(2200));
+    assert!(
+        !shop.health.report().ready,
+        "also while the brokers say that all is well"
+    );
     shop.kafka.clear_request_errors(RDKafkaApiKey::Produce);
     accepted_again(&shop.collector).await;
+    assert!(shop.health.report().ready);
 }
 
 #[tokio::test]

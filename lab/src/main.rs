@@ -14,6 +14,7 @@ mod traffic;
 mod visit;
 
 use clap::{Parser, Subcommand};
+use std::process::ExitCode;
 
 /// Load for the clickstream shop: generated events, simulated visitors, measurements.
 #[derive(Debug, Parser)]
@@ -33,15 +34,25 @@ enum Verb {
     Latency(latency::Settings),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     let cli: Cli = service::settings::parse();
+    match run(cli.verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(verb: Verb) -> anyhow::Result<()> {
     service::telemetry::init("lab")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
         let end = service::shutdown::token()?;
-        match cli.verb {
+        match verb {
             Verb::Seed(settings) => seed::run(settings, end).await,
             Verb::Traffic(settings) => traffic::run(settings, end).await,
             Verb::Latency(settings) => latency::run(settings, end).await,
