@@ -10,6 +10,7 @@ use service::outage::Outage;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use store::{Ingested, PartitionKey, Store};
 use tokio::sync::Semaphore;
 
@@ -35,11 +36,18 @@ pub struct Shared {
 }
 
 /// Whether something outside can be reached: said once in the log, always in `/readyz`.
+///
+/// Several connections report at the same time, and the last answer of one may come after the first
+/// failure of another: only a success after a steady moment means that it is back.
 #[derive(Debug)]
 pub struct Reach {
     outage: Outage,
     part: Part,
+    failed: Mutex<Option<Instant>>,
 }
+
+/// So long after a failure a success may still be older news.
+const STEADY: Duration = Duration::from_millis(500);
 
 /// How each partition of this process stands.
 #[derive(Debug, Default)]
@@ -77,19 +85,30 @@ impl Reach {
         Self {
             outage: Outage::new(what),
             part,
+            failed: Mutex::new(None),
         }
     }
 
     /// It cannot be reached.
     pub fn missing(&self, reason: impl std::fmt::Display) {
+        *self.last_failure() = Some(Instant::now());
         self.part.unready(reason.to_string());
         self.outage.missing(reason);
     }
 
     /// It can be reached.
     pub fn back(&self) {
+        let mut failed = self.last_failure();
+        if failed.is_some_and(|at| at.elapsed() < STEADY) {
+            return;
+        }
+        *failed = None;
         self.part.ready();
         self.outage.back();
+    }
+
+    fn last_failure(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -186,6 +205,20 @@ fn as_f64(count: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_success_beside_a_failure_is_not_believed_yet() {
+        let health = service::health::Health::new();
+        let reach = Reach::new("Postgres", health.part("postgres"));
+        reach.back();
+        assert!(health.report().ready);
+        reach.missing("refused");
+        reach.back();
+        assert_eq!(health.report().parts["postgres"], "refused");
+        *reach.last_failure() = Instant::now().checked_sub(STEADY);
+        reach.back();
+        assert!(health.report().ready);
+    }
 
     #[test]
     fn a_partition_is_on_the_board_until_it_is_revoked() {

@@ -8,6 +8,7 @@ use crate::start::{self, Watermarks};
 use anyhow::{Context as _, bail, ensure};
 use domain::NextOffset;
 use rdkafka::consumer::Consumer;
+use rdkafka::metadata::MetadataTopic;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::{FirstContact, Holder, LeaseRow, PartitionKey, Store};
@@ -58,11 +59,7 @@ async fn watermarks(
     })
     .await?;
     let mut kafka = BTreeMap::new();
-    for partition in metadata
-        .topics()
-        .iter()
-        .flat_map(|topic| topic.partitions())
-    {
+    for partition in metadata.topics().iter().flat_map(MetadataTopic::partitions) {
         kafka.insert(
             partition.id(),
             acquire::watermarks(client, topic, partition.id()).await?,

@@ -72,6 +72,7 @@ pub enum Action {
 /// What follows from an event. `failures` are those since the last batch that was written.
 ///
 /// Whoever leaves [`State::Running`] stops reading.
+#[expect(clippy::match_same_arms, reason = "the table is read state by state")]
 pub fn step(state: State, event: Event, failures: u32) -> (State, Action) {
     use Action::{Acquire, Nothing, Read, Shout};
     use State::{Assigned, Fenced, Halted, Revoked, Running};

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 /// After this the process ends whether or not everything has ended: the leases keep the rows right.
 const END_PATIENCE: Duration = Duration::from_secs(9);
 /// How often the coming days' partitions are made.
-const PARTITIONS_EVERY: Duration = Duration::from_secs(3600);
+const PARTITIONS_EVERY: Duration = Duration::from_hours(1);
 /// How often something missing is looked for again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 

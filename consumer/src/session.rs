@@ -186,7 +186,7 @@ impl Session {
     fn trouble(&mut self, error: &KafkaError) {
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::AllBrokersDown) => {
-                self.shared.kafka.missing("no broker answers")
+                self.shared.kafka.missing("no broker answers");
             }
             Some(RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset) => {
                 // Taking the leases again finds the partition that it is about, and why.

@@ -8,7 +8,7 @@ use chrono::Utc;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::metadata::Metadata;
+use rdkafka::metadata::{Metadata, MetadataTopic};
 use rdkafka::{ClientConfig, ClientContext};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -127,7 +127,7 @@ async fn topic(
     let replicas = metadata
         .topics()
         .iter()
-        .flat_map(|topic| topic.partitions())
+        .flat_map(MetadataTopic::partitions)
         .map(|partition| partition.replicas().len())
         .min()
         .unwrap_or_default();
@@ -188,19 +188,16 @@ async fn create(admin: &Admin, name: &str, wanted: &SetupSettings) -> anyhow::Re
         topic = topic.set(setting, value);
     }
     let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
-    let results = admin.create_topics([&topic], &options).await?;
-    for result in results {
-        match result {
-            Ok(_) => return Ok(true),
-            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => return Ok(false),
-            Err((_, code)) => bail!(
-                "Kafka refuses to create the topic {name}: {code} (KAFKA_TOPIC_PARTITIONS={}, KAFKA_REPLICATION_FACTOR={})",
-                wanted.kafka_topic_partitions,
-                wanted.kafka_replication_factor
-            ),
-        }
+    match admin.create_topics([&topic], &options).await?.pop() {
+        Some(Ok(_)) => Ok(true),
+        Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(false),
+        Some(Err((_, code))) => bail!(
+            "Kafka refuses to create the topic {name}: {code} (KAFKA_TOPIC_PARTITIONS={}, KAFKA_REPLICATION_FACTOR={})",
+            wanted.kafka_topic_partitions,
+            wanted.kafka_replication_factor
+        ),
+        None => bail!("Kafka did not say whether it created the topic {name}"),
     }
-    bail!("Kafka did not say whether it created the topic {name}")
 }
 
 /// What the topic must be set to.

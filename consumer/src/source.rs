@@ -13,7 +13,7 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
-use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::topic_partition_list::{TopicPartitionList, TopicPartitionListElem};
 use rdkafka::types::RDKafkaRespErr;
 use service::settings::KafkaSettings;
 use std::sync::{Mutex, PoisonError};
@@ -63,7 +63,11 @@ impl ClientContext for Context {
 
 impl ConsumerContext for Context {
     fn rebalance(&self, client: &Client, kind: RDKafkaRespErr, list: &mut TopicPartitionList) {
-        let partitions: Vec<i32> = list.elements().iter().map(|e| e.partition()).collect();
+        let partitions: Vec<i32> = list
+            .elements()
+            .iter()
+            .map(TopicPartitionListElem::partition)
+            .collect();
         let answered = if kind == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             self.note(Change::Assigned(partitions));
             client.incremental_assign(&TopicPartitionList::new())
@@ -107,9 +111,9 @@ pub fn client_config(kafka: &KafkaSettings, consumer: &ConsumerSettings) -> Clie
         kafka,
         &[
             ("client.id", "clickshop-consumer"),
-            // A member that died is replaced after ten seconds.
+            // A member that died is replaced after ten seconds, and the others hear of it within another.
             ("session.timeout.ms", "10000"),
-            ("heartbeat.interval.ms", "2000"),
+            ("heartbeat.interval.ms", "1000"),
             // A frozen coordinator or leader is given up as soon.
             ("socket.timeout.ms", "10000"),
             // An answer is sent as soon as there is one record; the pause only bounds an idle request.

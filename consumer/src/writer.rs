@@ -110,7 +110,7 @@ impl Writer {
                         Reject::Database { sqlstate, message },
                     ) {
                         Next::Halves(first, second) => {
-                            parts.extend([(second, false), (first, false)])
+                            parts.extend([(second, false), (first, false)]);
                         }
                         Next::Reject(part) => parts.push((part, true)),
                         Next::Hopeless => return self.failed("halt", Event::Broken(refused)),

@@ -160,7 +160,7 @@ mod tests {
         health.part_within("setup", Duration::MAX).ready();
         assert!(
             health
-                .report_at(Instant::now() + Duration::from_secs(86_400))
+                .report_at(Instant::now() + Duration::from_hours(24))
                 .ready
         );
     }

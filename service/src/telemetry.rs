@@ -60,10 +60,10 @@ pub struct Metric {
 /// Returns an error when a setting is not understood or when it is called twice.
 pub fn init(service: &'static str) -> anyhow::Result<Telemetry> {
     let wanted = std::env::var("RUST_LOG").unwrap_or_default();
-    let filter = if wanted.trim().is_empty() {
-        "info"
-    } else {
-        wanted.trim()
+    let filter = match wanted.trim() {
+        // The driver tells of each connection and each of Postgres' notices; ours say once what is missing.
+        "" => "info,sqlx=error",
+        wanted => wanted,
     };
     let filter = EnvFilter::try_new(filter).context("RUST_LOG")?;
     let lines = tracing_subscriber::fmt()
@@ -152,6 +152,7 @@ fn router(prometheus: PrometheusHandle, health: Health) -> Router {
         .route("/metrics", get(move || metrics_text(prometheus.clone())))
 }
 
+#[expect(clippy::unused_async, reason = "a handler is async")]
 async fn metrics_text(prometheus: PrometheusHandle) -> impl IntoResponse {
     (
         [(
