@@ -4,6 +4,7 @@
 //! a message of an older producer, with only the six keys of a product choice, is understood too, and
 //! keys that nobody knows are kept in `properties`.
 
+use crate::catalogue::{Category, Gender, Size, Style};
 use crate::choice::Choice;
 use crate::event::{Event, EventType, Source, field};
 use crate::ids::{self, RecordIdentity};
@@ -62,10 +63,10 @@ pub fn encode(event: &Event) -> Vec<u8> {
         put("username", event.username.clone().into());
     }
     if let Some(choice) = &event.choice {
-        put("category", choice.category.map(|v| v.label()).into());
-        put("gender", choice.gender.map(|v| v.label()).into());
-        put("style", choice.style.map(|v| v.label()).into());
-        put("size", choice.size.map(|v| v.label()).into());
+        put("category", choice.category.map(Category::label).into());
+        put("gender", choice.gender.map(Gender::label).into());
+        put("style", choice.style.map(Style::label).into());
+        put("size", choice.size.map(Size::label).into());
         put("color", choice.color.map(|v| v.to_string()).into());
     }
     Value::Object(map).to_string().into_bytes()
