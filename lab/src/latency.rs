@@ -4,7 +4,7 @@
 use crate::figures::Times;
 use crate::{people, visit};
 use anyhow::{Context as _, ensure};
-use collector::{Collector, CollectorSettings, Draft, Waited};
+use collector::{AcceptError, Collector, CollectorSettings, Draft, Waited};
 use domain::receipt::{Progress, Receipt};
 use domain::{EventType, Source};
 use rand::SeedableRng as _;
@@ -82,10 +82,16 @@ pub async fn run(settings: Settings, end: CancellationToken) -> anyhow::Result<(
         clicks.spawn(click(collector.clone(), draft(&mut rng, number)));
     }
     let mut measured = Vec::with_capacity(wanted);
+    let mut refused = 0;
     while let Some(click) = clicks.join_next().await {
-        measured.push(click.context("a click")??);
+        match click.context("a click")? {
+            Ok(click) => measured.push(click),
+            Err(_) => refused += 1,
+        }
     }
-    report(&measured, &store, &topic).await
+    report(&measured, &store, &topic).await?;
+    ensure!(refused == 0, "{refused} clicks were not acknowledged");
+    Ok(())
 }
 
 fn draft(rng: &mut StdRng, number: usize) -> Draft {
@@ -98,7 +104,7 @@ fn draft(rng: &mut StdRng, number: usize) -> Draft {
     }
 }
 
-async fn click(collector: Collector, draft: Draft) -> anyhow::Result<Measured> {
+async fn click(collector: Collector, draft: Draft) -> Result<Measured, AcceptError> {
     let pressed = Instant::now();
     let receipt = collector.accept_one(draft).await?.receipt;
     let acknowledged = pressed.elapsed();
