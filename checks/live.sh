@@ -32,8 +32,9 @@ servers_down() {
 test_store() { rests_on build_everything && rests_on servers_up && cargo test --no-fail-fast $WORKSPACE --test it; }
 
 # The built programs on the run's cluster; the tests make topics and databases of their own.
+# They wait more than they work, hence four at a time.
 # shellcheck disable=SC2086
-test_pipeline() { rests_on build_everything && rests_on servers_up && cargo test --no-fail-fast $WORKSPACE --test pipeline; }
+test_pipeline() { rests_on build_everything && rests_on servers_up && cargo test --no-fail-fast $WORKSPACE --test pipeline -- --test-threads 4; }
 
 # Playwright, against a shop and a consumer on a topic and a database of their own.
 test_browser() {

@@ -43,7 +43,8 @@ test("a click is followed live from the shop into Postgres", async ({ page, visi
 });
 
 test.describe("without JavaScript", () => {
-  test.use({ javaScriptEnabled: false });
+  // Chromium fetches what the page preloads for its scripts, and then wonders why nobody uses it.
+  test.use({ javaScriptEnabled: false, expectedMessages: /preloaded using link preload but not used/ });
 
   test("the same click by forms alone", async ({ page, visitor, db }) => {
     await enter(page, visitor);

@@ -68,7 +68,9 @@ test.use({ expectedMessages: /status of (422|404)/ });
 
 for (const [name, open] of Object.entries(pages)) {
   for (const colorScheme of ["light", "dark"] as const) {
-    test(`${name}, ${colorScheme}: anybody can use it`, async ({ page, visitor }) => {
+    test(`${name}, ${colorScheme}: anybody can use it`, async ({ page }) => {
+      // The longest name there is, and the widest: one word.
+      const visitor = Math.random().toString(36).slice(2, 10).toUpperCase().padEnd(32, "W");
       // A screenshot in mid-movement would differ from the next one.
       await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
       await open(page, visitor);

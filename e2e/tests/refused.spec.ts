@@ -2,7 +2,7 @@
 import { test, expect } from "../support/test";
 import { addToCart, choose, enter, stored } from "../support/shop";
 
-test.use({ expectedMessages: /status of 422/ });
+test.use({ expectedMessages: /status of 422|preloaded using link preload but not used/ });
 
 for (const javaScriptEnabled of [true, false]) {
   test.describe(javaScriptEnabled ? "with JavaScript" : "without JavaScript", () => {
