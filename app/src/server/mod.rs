@@ -11,6 +11,7 @@ mod cookies;
 mod form;
 mod handlers;
 mod origin;
+mod readiness;
 mod receipts;
 mod render;
 pub mod router;

@@ -1,6 +1,7 @@
 //! Runs the shop on a listener until it is told to stop, then ends in order: requests are answered,
 //! page views recorded, the collector flushed.
 
+use super::readiness;
 use super::router::router;
 use super::settings::Settings;
 use super::state::Shop;
@@ -36,6 +37,8 @@ pub async fn run(
     telemetry::describe(&METRICS);
     let health = Health::new();
     let shop = Shop::open(&settings, health.clone(), stop.clone())?;
+    let postgres = health.part("postgres");
+    tokio::spawn(readiness::watch(shop.store.clone(), postgres, stop.clone()));
     let ops = telemetry
         .serve_ops(settings.ops.ops_addr, health, stop.clone())
         .await?;

@@ -34,7 +34,7 @@ impl PageViews {
 
     /// Records that this visitor is shown the page of this request.
     pub fn record(&self, visitor: &Visitor) {
-        if visitor.prefetch {
+        if visitor.unseen {
             return;
         }
         let Ok(permit) = Arc::clone(&self.under_way).try_acquire_owned() else {

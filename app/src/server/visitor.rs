@@ -4,7 +4,7 @@ use super::cart::Cart;
 use super::cookies;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use collector::Draft;
 use domain::event::limits;
 use domain::{Choice, Source, Username};
@@ -22,8 +22,8 @@ pub struct Visitor {
     pub username: Option<Username>,
     /// What lies in the cart.
     pub cart: Cart,
-    /// Whether a browser fetches the page before anyone asked to see it.
-    pub prefetch: bool,
+    /// Whether nobody sees the answer: it is fetched ahead of time, or only its headers are asked for.
+    pub unseen: bool,
     session: Uuid,
     session_is_new: bool,
     host: Option<String>,
@@ -116,9 +116,10 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
             cart: cookies::read(headers, cookies::CART)
                 .map(|cart| Cart::read(&cart))
                 .unwrap_or_default(),
-            prefetch: ["sec-purpose", "purpose"]
-                .iter()
-                .any(|name| text(headers, name).is_some_and(|value| value.contains("prefetch"))),
+            unseen: parts.method == Method::HEAD
+                || ["sec-purpose", "purpose"].iter().any(|name| {
+                    text(headers, name).is_some_and(|value| value.contains("prefetch"))
+                }),
             session: session.unwrap_or_else(Uuid::new_v4),
             session_is_new: session.is_none(),
             host: text(headers, header::HOST.as_str()).map(str::to_owned),

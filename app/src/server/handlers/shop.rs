@@ -76,7 +76,7 @@ async fn show_options(shop: &Shop, visitor: &Visitor, form: &Form, token: Uuid) 
     let style_before = form.get("style_before").unwrap_or_default();
     let new_style = choice
         .style
-        .filter(|style| style.label() != style_before && !visitor.prefetch);
+        .filter(|style| style.label() != style_before && !visitor.unseen);
     if let Some(style) = new_style {
         let look = Choice {
             category: Some(style.category()),
