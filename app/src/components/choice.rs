@@ -27,7 +27,7 @@ pub fn groups(choice: Choice, errors: &[FieldError]) -> AnyView {
         .iter()
         .map(|category| {
             let here = choice.category == Some(*category);
-            style_group(*category, &choice, message("style").filter(|_| here))
+            style_group(*category, choice, message("style").filter(|_| here))
         })
         .collect_view();
     view! {
@@ -76,9 +76,9 @@ fn plain_group<T: Copy + PartialEq + 'static>(
 }
 
 /// The styles of one category, each with its drawing in the chosen colour.
-fn style_group(category: Category, choice: &Choice, error: Option<String>) -> AnyView {
+fn style_group(category: Category, choice: Choice, error: Option<String>) -> AnyView {
     let hidden = choice.category != Some(category);
-    let color = cloth(choice);
+    let color = cloth(&choice);
     let chosen = choice.style;
     let items = category
         .styles()

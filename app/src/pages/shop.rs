@@ -9,6 +9,7 @@ use crate::components::live::LiveShop;
 use crate::components::notice::{Notice, notice};
 use crate::components::stage::{caption, cloth, garment};
 use domain::Choice;
+use domain::catalogue::Style;
 use domain::choice::FieldError;
 use leptos::prelude::*;
 
@@ -33,7 +34,7 @@ pub fn shop(page: ShopView) -> AnyView {
         errors,
         notice: message,
     } = page;
-    let style_before = choice.style.map(|style| style.label());
+    let style_before = choice.style.map(Style::label);
     let form = view! {
         <form class="shop" method="post" action="/cart" data-shop="">
             <input type="hidden" name="token" value=token/>

@@ -25,22 +25,26 @@ const METRICS: [Metric; 1] = [Metric {
     help: "Page views that could not be recorded, because Kafka was away or too many were under way",
 }];
 
-/// Serves the shop on `listener` until `stop` is cancelled.
+/// Serves the shop on `listener` until `shutdown` is cancelled.
 ///
 /// Kafka and Postgres may be away: pages are served, clicks answered with 503 until they are back.
 pub async fn run(
     listener: TcpListener,
     settings: Settings,
     telemetry: &Telemetry,
-    stop: CancellationToken,
+    shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     telemetry::describe(&METRICS);
     let health = Health::new();
-    let shop = Shop::open(&settings, health.clone(), stop.clone())?;
+    let shop = Shop::open(&settings, health.clone(), shutdown.clone())?;
     let postgres = health.part("postgres");
-    tokio::spawn(readiness::watch(shop.store.clone(), postgres, stop.clone()));
+    tokio::spawn(readiness::watch(
+        shop.store.clone(),
+        postgres,
+        shutdown.clone(),
+    ));
     let ops = telemetry
-        .serve_ops(settings.ops.ops_addr, health, stop.clone())
+        .serve_ops(settings.ops.ops_addr, health, shutdown.clone())
         .await?;
     let address = listener.local_addr()?;
     tracing::info!("the shop is open: http://{address} (metrics and health: http://{ops})");
@@ -52,13 +56,13 @@ pub async fn run(
     }
 
     let service = router(shop.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, service)
-        .with_graceful_shutdown(stop.clone().cancelled_owned())
+    let serving = axum::serve(listener, service)
+        .with_graceful_shutdown(shutdown.clone().cancelled_owned())
         .into_future();
-    tokio::pin!(served);
+    tokio::pin!(serving);
     tokio::select! {
-        result = &mut served => result.context("the shop's listener failed")?,
-        () = stopped_for(&stop, LAST_REQUESTS) => {
+        result = &mut serving => result.context("the shop's listener failed")?,
+        () = stopped_for(&shutdown, LAST_REQUESTS) => {
             tracing::warn!("some requests were not answered within {LAST_REQUESTS:?}");
         }
     }

@@ -82,7 +82,7 @@ pub fn symbol(slug: &str, garment: &Garment) -> String {
         r##"<symbol id="drawing-{slug}" viewBox="{VIEW_BOX}"><defs><path id="{body}" d="{}"/><clipPath id="c-{slug}"><use href="#{body}"/></clipPath></defs>"##,
         garment.body
     );
-    svg.push_str(r##"<g stroke-width="2.6" stroke-linejoin="round" stroke-linecap="round">"##);
+    svg.push_str(r#"<g stroke-width="2.6" stroke-linejoin="round" stroke-linecap="round">"#);
     if !garment.inside.is_empty() {
         let _ = write!(
             svg,
@@ -106,7 +106,7 @@ pub fn symbol(slug: &str, garment: &Garment) -> String {
         let part = format!("p{number}-{slug}");
         let _ = write!(
             svg,
-            r##"<g filter="url(#cloth-shadow)" fill="currentColor"><path id="{part}" d="{outline}"/></g>"##
+            r#"<g filter="url(#cloth-shadow)" fill="currentColor"><path id="{part}" d="{outline}"/></g>"#
         );
         fill(&mut svg, &part, garment.print);
         fill(&mut svg, &part, "url(#cloth-part)");

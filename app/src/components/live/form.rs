@@ -53,7 +53,7 @@ pub fn on_change(event: &Event) {
         let _ = history.push_state_with_url(&JsValue::NULL, "", Some(&href));
     }
     if input.name() == "style" && choice.style.is_some() {
-        record_item_click(&choice);
+        record_item_click(choice);
     }
 }
 
@@ -129,10 +129,11 @@ fn show(form: &HtmlFormElement) -> Choice {
         group.set_hidden(!offered);
         group.set_disabled(!offered);
         // Another category's style was chosen before: here none is, and that shows.
-        if offered && find::<Element>(&group, ":checked").is_none() {
-            if let Some(open) = find::<HtmlInputElement>(&group, "[value='']") {
-                open.set_checked(true);
-            }
+        if offered
+            && find::<Element>(&group, ":checked").is_none()
+            && let Some(open) = find::<HtmlInputElement>(&group, "[value='']")
+        {
+            open.set_checked(true);
         }
     }
     let choice = chosen(form);
@@ -187,8 +188,8 @@ fn check(form: &HtmlFormElement, name: &str, value: &str) -> bool {
 }
 
 /// Tells the shop that a style was chosen; nobody waits for it.
-fn record_item_click(choice: &Choice) {
-    let body = UrlSearchParams::new_with_str(&address::query(choice));
+fn record_item_click(choice: Choice) {
+    let body = UrlSearchParams::new_with_str(&address::query(&choice));
     if let (Some(window), Ok(body)) = (window(), body) {
         let _ = window
             .navigator()
