@@ -54,6 +54,18 @@ const STEADY: Duration = Duration::from_millis(500);
 pub struct Board {
     partitions: Mutex<BTreeMap<i32, View>>,
     stored: AtomicU64,
+    /// For each partition, the stall for which a client was replaced: once is enough, since the last
+    /// offsets of a partition may hold nothing to read (the markers of transactions).
+    stalls: Mutex<BTreeMap<i32, Stall>>,
+}
+
+/// A partition in which Kafka has records that do not come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stall {
+    /// The stored offset.
+    pub next: NextOffset,
+    /// The partition's end.
+    pub high: NextOffset,
 }
 
 /// How one partition stands.
@@ -170,6 +182,12 @@ impl Board {
         }
     }
 
+    /// Notes a stall; says whether it is another one than the last.
+    pub fn stalls(&self, partition: i32, stall: Stall) -> bool {
+        let mut stalls = self.stalls.lock().unwrap_or_else(PoisonError::into_inner);
+        stalls.insert(partition, stall) != Some(stall)
+    }
+
     /// Every partition of this process.
     pub fn views(&self) -> BTreeMap<i32, View> {
         self.lock().clone()
@@ -188,6 +206,11 @@ impl Board {
 }
 
 impl View {
+    /// Whether it is being read and written.
+    pub fn is_running(&self) -> bool {
+        self.state == State::Running { epoch: 0 }.name()
+    }
+
     /// Records that wait in Kafka, as far as both offsets are known.
     pub fn lag(&self) -> Option<u64> {
         let (next, high) = (self.next?, self.high?);

@@ -203,6 +203,11 @@ impl Mailbox {
         !self.lock().inbox.is_full()
     }
 
+    /// Whether nothing waits to be written.
+    pub fn is_idle(&self) -> bool {
+        self.lock().inbox.is_empty()
+    }
+
     /// Waits for records and takes a batch out; nothing once the mailbox is closed.
     ///
     /// Only one task may call it at a time.

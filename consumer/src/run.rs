@@ -56,19 +56,15 @@ pub async fn run(cli: &Cli, telemetry: &Telemetry) -> anyhow::Result<()> {
 
     let work = async {
         tables_are_there(&shared, &setup).await;
-        topic_is_there(&shared, &config, &setup).await?;
         make_partitions(&shared.store, &shared.postgres).await;
-        setup.ready();
         tokio::spawn(keep_making_partitions(shared.clone()));
         tokio::spawn(summary::summarise(shared.clone()));
         tokio::spawn(watch_halts(shared.clone(), health.part("partitions")));
-        anyhow::Ok(())
     };
-    match stop.run_until_cancelled(work).await {
-        None => return Ok(()),
-        Some(ready) => ready?,
+    if stop.run_until_cancelled(work).await.is_none() {
+        return Ok(());
     }
-    let ended = sessions(&shared, &config, &stop).await;
+    let ended = sessions(&shared, &config, &setup, &stop).await;
     shared.store.close().await;
     tracing::info!("ended");
     ended
@@ -78,10 +74,16 @@ pub async fn run(cli: &Cli, telemetry: &Telemetry) -> anyhow::Result<()> {
 async fn sessions(
     shared: &Arc<Shared>,
     config: &ClientConfig,
+    setup: &Part,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut failures = 0;
     while !stop.is_cancelled() {
+        let topic = topic_is_there(shared, config, setup);
+        match stop.run_until_cancelled(topic).await {
+            None => break,
+            Some(there) => there?,
+        }
+        setup.ready();
         let client = client(config)?;
         client.subscribe(&[&shared.topic])?;
         let session = Session::new(shared.clone(), client, Handle::current());
@@ -101,9 +103,8 @@ async fn sessions(
             ended = ended => match ended.context("the polling thread broke down")? {
                 Ended::Asked => {}
                 Ended::ClientBroken(reason) => {
-                    failures += 1;
                     tracing::error!(reason, "the Kafka client is of no more use; making a new one");
-                    stop.run_until_cancelled(tokio::time::sleep(backoff::pause(failures))).await;
+                    stop.run_until_cancelled(tokio::time::sleep(LOOK_AGAIN)).await;
                 }
             },
             () = too_late => tracing::warn!("not everything ended in time; the leases keep the rows right"),

@@ -5,7 +5,7 @@
 //! partition whose inbox is full is waited for a moment, then paused.
 
 use crate::acquire;
-use crate::board::Shared;
+use crate::board::{Shared, Stall};
 use crate::inbox::{Gap, Inbox, Mailbox, Trouble};
 use crate::partition::{Action, Event, State, step};
 use crate::source::{Change, Client, Record};
@@ -44,6 +44,15 @@ pub enum Ended {
     ClientBroken(String),
 }
 
+/// What other threads found out.
+#[derive(Debug)]
+pub enum News {
+    /// Something happened to a partition.
+    Partition(Report),
+    /// Kafka has records of a partition that do not come.
+    Stalled(i32, Stall),
+}
+
 /// What happened to a partition, from the task that found out.
 #[derive(Debug)]
 pub struct Report {
@@ -64,8 +73,8 @@ pub struct Session {
     client: Arc<Client>,
     runtime: Handle,
     partitions: HashMap<i32, Partition>,
-    sender: mpsc::Sender<Report>,
-    reports: mpsc::Receiver<Report>,
+    sender: mpsc::Sender<News>,
+    news: mpsc::Receiver<News>,
     tasks: TaskTracker,
     generation: u64,
     committed: HashMap<i32, NextOffset>,
@@ -91,14 +100,14 @@ struct Reading {
 impl Session {
     /// A session of a client that has subscribed to the topic.
     pub fn new(shared: Arc<Shared>, client: Client, runtime: Handle) -> Self {
-        let (sender, reports) = mpsc::channel();
+        let (sender, news) = mpsc::channel();
         Self {
             shared,
             client: Arc::new(client),
             runtime,
             partitions: HashMap::new(),
             sender,
-            reports,
+            news,
             tasks: TaskTracker::new(),
             generation: 0,
             committed: HashMap::new(),
@@ -122,12 +131,8 @@ impl Session {
             if stop.is_cancelled() {
                 break Ended::Asked;
             }
-            if let Some(broken) = self.poll() {
+            if let Some(broken) = self.poll().or_else(|| self.hear()) {
                 break Ended::ClientBroken(broken);
-            }
-            self.rebalanced();
-            while let Ok(report) = self.reports.try_recv() {
-                self.reported(report);
             }
             self.resume();
             self.tell_kafka();
@@ -145,7 +150,11 @@ impl Session {
             match client.poll(wait)? {
                 Ok(message) => self.deliver(&message),
                 Err(KafkaError::MessageConsumptionFatal(code)) => return Some(code.to_string()),
-                Err(error) => self.trouble(&error),
+                Err(error) => {
+                    if let Some(broken) = self.trouble(&error) {
+                        return Some(broken);
+                    }
+                }
             }
             wait = Duration::ZERO;
         }
@@ -182,9 +191,36 @@ impl Session {
         }
     }
 
-    /// What the client says about itself or about a partition that it does not name.
-    fn trouble(&mut self, error: &KafkaError) {
+    /// Follows the group's decisions, and hears what other threads found out; returns why the client is
+    /// of no more use, when it is.
+    fn hear(&mut self) -> Option<String> {
+        self.rebalanced();
+        while let Ok(news) = self.news.try_recv() {
+            match news {
+                News::Partition(report) => self.reported(report),
+                News::Stalled(number, stall) => {
+                    let reading = self.partitions.get(&number)?.reading.as_ref();
+                    let waits = reading.is_some_and(|reading| reading.mailbox.is_idle());
+                    if waits && self.shared.board.stalls(number, stall) {
+                        return Some(format!(
+                            "partition {number} has records from {} to {} that do not come",
+                            stall.next, stall.high
+                        ));
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// What the client says about itself or about a partition that it does not name; returns why it is of
+    /// no more use, when it is.
+    fn trouble(&mut self, error: &KafkaError) -> Option<String> {
         match error.rdkafka_error_code() {
+            // A client that has known a topic does not always find its way into a new one of that name.
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopicId) => {
+                return Some(format!("the topic {} is gone", self.shared.topic));
+            }
             Some(RDKafkaErrorCode::AllBrokersDown) => {
                 self.shared.kafka.missing("no broker answers");
             }
@@ -200,6 +236,7 @@ impl Session {
             }
             _ => tracing::debug!(%error, "Kafka client"),
         }
+        None
     }
 
     /// Follows the group's decisions.
@@ -324,12 +361,12 @@ impl Session {
                 };
                 drop(client);
                 // Nobody listens any more once the session has ended.
-                let _ = sender.send(Report {
+                let _ = sender.send(News::Partition(Report {
                     partition: number,
                     generation: Some(generation),
                     event,
                     wrote: false,
-                });
+                }));
             },
             &self.runtime,
         );
@@ -354,12 +391,12 @@ impl Session {
         self.tasks.spawn_on(
             async move {
                 if let Some(stopped) = writer.run(&mailbox).await {
-                    let _ = sender.send(Report {
+                    let _ = sender.send(News::Partition(Report {
                         partition: number,
                         generation: Some(generation),
                         event: stopped.event,
                         wrote: stopped.wrote,
-                    });
+                    }));
                 }
             },
             &self.runtime,
