@@ -177,6 +177,18 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_has_every_setting() {
+        let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+        let readme = &std::fs::read_to_string(readme).unwrap();
+        let missing = service::settings::missing_from(readme, Cli::command());
+        assert!(
+            missing.is_empty(),
+            "between the README's settings marks is missing:\n{}",
+            missing.join("\n")
+        );
+    }
+
+    #[test]
     fn no_verb_means_run_and_a_reset_is_dry_until_told() {
         let cli = Cli::try_parse_from(["consumer"]).unwrap();
         assert!(cli.verb.is_none());

@@ -156,6 +156,21 @@ pub fn table(command: clap::Command) -> String {
     text
 }
 
+/// The rows of [`table`] that a README does not have between `<!-- settings:begin -->` and
+/// `<!-- settings:end -->`; for a test of each binary, whose failure then shows what to write there.
+pub fn missing_from(readme: &str, command: clap::Command) -> Vec<String> {
+    let section = readme
+        .split_once("<!-- settings:begin -->")
+        .and_then(|(_, rest)| rest.split_once("<!-- settings:end -->"))
+        .map_or("", |(section, _)| section);
+    let there: Vec<&str> = section.lines().collect();
+    table(command)
+        .lines()
+        .filter(|row| !there.contains(row))
+        .map(str::to_owned)
+        .collect()
+}
+
 /// Appends one line of the table; an empty cell where there is nothing to say.
 fn row(text: &mut String, variable: &str, flag: Option<&str>, default: &str, meaning: &str) {
     let code = |value: &str| match value {

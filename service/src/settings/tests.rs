@@ -40,6 +40,21 @@ fn the_table_has_a_row_for_every_variable_of_the_command_and_its_verbs() {
 }
 
 #[test]
+fn a_readme_without_a_row_is_told_which() {
+    let all = table(Demo::command());
+    let readme =
+        |rows: &str| format!("# Demo\n<!-- settings:begin -->\n{rows}<!-- settings:end -->\n");
+    assert!(missing_from(&readme(&all), Demo::command()).is_empty());
+    let row = all.lines().find(|row| row.contains("OPS_ADDR")).unwrap();
+    let without = all.replace(row, "");
+    assert_eq!(missing_from(&readme(&without), Demo::command()), [row]);
+    assert_eq!(
+        missing_from(&all, Demo::command()).len(),
+        all.lines().count()
+    );
+}
+
+#[test]
 fn each_binary_has_its_own_ops_port() {
     #[derive(Parser)]
     struct Other {
