@@ -2,7 +2,7 @@
 
 use super::cart::Cart;
 use super::cookies;
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use collector::Draft;
@@ -27,6 +27,7 @@ pub struct Visitor {
     session: Uuid,
     session_is_new: bool,
     host: Option<String>,
+    /// The page as reports group it: the route, so that all receipts are `/receipt/{id}`. The address itself is `url`.
     path: String,
     path_and_query: String,
     referrer: Option<String>,
@@ -123,7 +124,11 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
             session: session.unwrap_or_else(Uuid::new_v4),
             session_is_new: session.is_none(),
             host: text(headers, header::HOST.as_str()).map(str::to_owned),
-            path: parts.uri.path().to_owned(),
+            path: parts
+                .extensions
+                .get::<MatchedPath>()
+                .map_or_else(|| parts.uri.path(), MatchedPath::as_str)
+                .to_owned(),
             path_and_query: parts
                 .uri
                 .path_and_query()
@@ -158,6 +163,8 @@ fn path_of(url: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rstest::rstest;
+    use tower::ServiceExt as _;
 
     #[test]
     fn a_path_is_what_lies_between_host_and_query() {
@@ -170,5 +177,28 @@ mod tests {
     fn what_an_event_cannot_hold_is_left_out_and_not_cut() {
         assert_eq!(within(3, Some("abcd".into())), None);
         assert_eq!(within(4, Some("äöüß".into())), Some("äöüß".into()));
+    }
+
+    #[rstest]
+    #[case("/receipt/5bd1?p=1", Some("/receipt/{id}"))]
+    #[case("/cart", Some("/cart"))]
+    #[case("/nowhere", Some("/nowhere"))]
+    #[tokio::test]
+    async fn a_page_is_counted_by_its_route(#[case] address: &str, #[case] page: Option<&str>) {
+        let show = |visitor: Visitor| async move {
+            visitor.on_this_page("page_view").path.unwrap_or_default()
+        };
+        let router = axum::Router::new()
+            .route("/cart", axum::routing::get(show))
+            .route("/receipt/{id}", axum::routing::get(show))
+            .fallback(show);
+        let request = axum::http::Request::get(address)
+            .body(axum::body::Body::empty())
+            .unwrap();
+        let answer = router.oneshot(request).await.unwrap();
+        let bytes = axum::body::to_bytes(answer.into_body(), 1000)
+            .await
+            .unwrap();
+        assert_eq!(Some(std::str::from_utf8(&bytes).unwrap()), page);
     }
 }
