@@ -32,7 +32,21 @@ part() {
   esac
   printf '%s (%d s)\n' "$result" "$took"
   TABLE="$TABLE$took|$result|$name"$'\n'
-  [ "$result" != FAILED ] || last_lines "$log" "${TEST_TAIL:-60}"
+  [ "$result" != FAILED ] || show_failure "$log"
+}
+
+# What a failed part has to say: of cargo's tests their own words on what failed, wherever in the log that is,
+# else the end of the log. The whole of it stays in artifacts/.
+show_failure() {
+  local words
+  words=$(awk '
+    /^failures:$/ { telling = 1 }
+    /^test result: / { telling = 0 }
+    telling || /^test .* FAILED$/ || /^error/ { print "     | " $0 }' "$1")
+  case $words in
+    *FAILED*) printf '%s\n' "$words" | head -n 120 >&2 ;;
+    *) last_lines "$1" 60 ;;
+  esac
 }
 
 # A part that rests on another says so and fails at once when that one failed.

@@ -76,7 +76,7 @@ impl World {
             _share: share,
         };
         let mut setup = world.start("consumer", &["setup"], "setup", &[]);
-        let status = setup.wait(Duration::from_secs(60)).await;
+        let status = setup.wait(Duration::from_mins(1)).await;
         assert!(
             status.success(),
             "consumer setup failed ({status}): {}",
