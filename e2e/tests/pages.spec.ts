@@ -79,6 +79,7 @@ for (const [name, open] of Object.entries(pages)) {
         const found = await new AxeBuilder({ page }).analyze();
         const violations = found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(" | ")}`);
         expect(violations, `axe at ${width} px`).toEqual([]);
+        await page.evaluate(() => scrollTo(0, 0)); // what sticks to the window stands where it belongs
         await page.screenshot({
           path: join(artifacts, "screenshots", `${name}-${width}-${colorScheme}.png`),
           fullPage: true,
