@@ -208,23 +208,33 @@ impl Mailbox {
         self.lock().inbox.is_empty()
     }
 
-    /// Waits for records and takes a batch out; nothing once the mailbox is closed.
+    /// Waits until there are records; false once the mailbox is closed.
     ///
-    /// Only one task may call it at a time.
-    pub async fn take(&self, at_most: usize) -> Option<Chunk> {
+    /// Only one task may wait at a time.
+    pub async fn filled(&self) -> bool {
         loop {
             {
-                let mut inner = self.lock();
+                let inner = self.lock();
                 if inner.closed {
-                    return None;
+                    return false;
                 }
-                if let Some(chunk) = inner.inbox.take(at_most) {
-                    self.drained.notify_one();
-                    return Some(chunk);
+                if !inner.inbox.is_empty() {
+                    return true;
                 }
             }
             self.filled.notified().await;
         }
+    }
+
+    /// Takes a batch out; nothing when there is none, or the mailbox is closed.
+    pub fn take(&self, at_most: usize) -> Option<Chunk> {
+        let mut inner = self.lock();
+        if inner.closed {
+            return None;
+        }
+        let chunk = inner.inbox.take(at_most)?;
+        self.drained.notify_one();
+        Some(chunk)
     }
 
     /// Ends it: what waits is dropped, since nothing of it was promised to anyone; Kafka still has it.

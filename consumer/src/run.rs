@@ -23,7 +23,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 /// After this the process ends whether or not everything has ended: the leases keep the rows right.
-const END_PATIENCE: Duration = Duration::from_secs(9);
+const END_PATIENCE: Duration = Duration::from_secs(8);
+/// How long Postgres may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
 /// How often the coming days' partitions are made.
 const PARTITIONS_EVERY: Duration = Duration::from_hours(1);
 /// How often something missing is looked for again.
@@ -65,7 +67,7 @@ pub async fn run(cli: &Cli, telemetry: &Telemetry) -> anyhow::Result<()> {
         return Ok(());
     }
     let ended = sessions(&shared, &config, &setup, &stop).await;
-    shared.store.close().await;
+    let _ = tokio::time::timeout(GOODBYE, shared.store.close()).await;
     tracing::info!("ended");
     ended
 }

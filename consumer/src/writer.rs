@@ -58,7 +58,14 @@ impl Writer {
 
     /// Writes what comes until the mailbox is closed (nothing is returned) or something happened.
     pub async fn run(mut self, mailbox: &Mailbox) -> Option<Stopped> {
-        while let Some(chunk) = mailbox.take(self.at_most).await {
+        let shared = self.shared.clone();
+        while mailbox.filled().await {
+            // Waiting for its turn, a batch still grows, and only those whose turn it is take memory.
+            // The semaphore lives as long as the process and is never closed.
+            let _turn = shared.permits.acquire().await.ok();
+            let Some(chunk) = mailbox.take(self.at_most) else {
+                continue;
+            };
             if let ControlFlow::Break(event) = self.write_chunk(&chunk).await {
                 return Some(Stopped {
                     event,
@@ -124,8 +131,6 @@ impl Writer {
 
     /// One statement, measured.
     async fn ingest(&mut self, batch: &Batch) -> Result<(), IngestError> {
-        // The semaphore lives as long as the process and is never closed.
-        let _permit = self.shared.permits.acquire().await.ok();
         let began = Instant::now();
         let ingested = self.shared.store.ingest(batch).await?;
         metrics::histogram!(measures::INGEST_SECONDS).record(began.elapsed().as_secs_f64());

@@ -117,8 +117,9 @@ async fn a_writer_waits_for_records_and_ends_when_it_is_closed() {
     let writer = tokio::spawn({
         let mailbox = mailbox.clone();
         async move {
-            let first = mailbox.take(10).await.map(|chunk| chunk.records.len());
-            (first, mailbox.take(10).await.is_none())
+            assert!(mailbox.filled().await);
+            let first = mailbox.take(10).map(|chunk| chunk.records.len());
+            (first, mailbox.filled().await)
         }
     });
     mailbox.put(record(0, "one")).unwrap();
@@ -126,7 +127,7 @@ async fn a_writer_waits_for_records_and_ends_when_it_is_closed() {
         tokio::task::yield_now().await;
     }
     mailbox.close();
-    assert_eq!(writer.await.unwrap(), (Some(1), true));
+    assert_eq!(writer.await.unwrap(), (Some(1), false));
 }
 
 #[test]

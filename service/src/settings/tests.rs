@@ -61,7 +61,9 @@ fn each_binary_has_its_own_ops_port() {
         #[command(flatten)]
         ops: OpsSettings<9466>,
     }
-    assert_eq!(Other::parse_from(["other"]).ops.ops_addr.port(), 9466);
+    // Not parsed: the environment of whoever runs the tests may say otherwise.
+    let table = table(Other::command());
+    assert!(table.contains("`127.0.0.1:9466`"), "{table}");
 }
 
 #[rstest]
