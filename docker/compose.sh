@@ -71,7 +71,7 @@ setup_finished() { # 0 done, 1 not yet, 2 failed
     *) return 1 ;;
   esac
 }
-shop_answers() { http_ok "$(shop_addr)" /; }
+shop_answers() { http_ok "$APP_OPS_ADDR" /readyz; }
 
 # layer_up up|dev
 layer_up() {
