@@ -142,7 +142,10 @@ layer_psql() {
 layer_wipe() { dc down --volumes; }
 
 # The lab is not in the image: it is built here and meets the published ports.
-build_lab() { (cd "$ROOT" && cargo build --release -q -p lab); }
+build_lab() {
+  step 'The lab (compiled the first time, some minutes)'
+  need_compiler && (cd "$ROOT" && cargo build --release -p lab)
+}
 layer_seed() { build_lab && env KAFKA_BROKERS="$STACK_BROKERS" DATABASE_URL="$STACK_DATABASE_URL" "$TARGET/release/lab" seed --count "$1"; }
 layer_traffic() {
   build_lab || return 1

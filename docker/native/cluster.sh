@@ -59,7 +59,11 @@ stop_parts() {
     case " $* " in *" $part "*) ;; *) continue ;; esac
     [ -f "$RUN/$part.pid" ] || continue
     note "stopping $part"
-    if [ "$part" = frontend ]; then stop_family frontend && rm -f "$RUN/frontend.state"; else stop_process "$part" TERM 12; fi
+    case $part in
+      frontend) stop_family frontend && rm -f "$RUN/frontend.state" ;;
+      traffic) stop_process traffic TERM 3 quietly ;; # visitors who are still reading a page are no loss
+      *) stop_process "$part" TERM 12 ;;
+    esac
   done
   for part in $BROKERS; do case " $* " in *" $part "*) [ -f "$RUN/$part.pid" ] && brokers="$brokers $part" ;; esac done
   if [ -n "$brokers" ]; then

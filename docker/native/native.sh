@@ -148,9 +148,16 @@ layer_status() {
     fi
     printf '%-10s %-8s %-8s %s\n' "$part" "$state" "$pid" "$(where_is "$part")"
   done
-  [ ! -s "$RUN/frontend.state" ] || printf 'browser part: %s\n' "$(cat "$RUN/frontend.state")"
+  frontend_state
   [ "$bad" -eq 0 ] || say 'Not all of it runs. What is missing is started by: bash start_script.sh'
   return "$bad"
+}
+frontend_state() {
+  [ -s "$RUN/frontend.state" ] || return 0
+  case $(cat "$RUN/frontend.state") in
+    working*) alive frontend || { say 'browser part: was stopped before it was done'; return 0; } ;;
+  esac
+  say "browser part: $(cat "$RUN/frontend.state")"
 }
 part_answers() { case $1 in traffic) true ;; *) part_ready "$1" ;; esac }
 

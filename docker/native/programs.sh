@@ -22,7 +22,11 @@ build_programs() {
   (cd "$ROOT" && cargo build --release -p consumer -p app --features app/ssr "$@")
 }
 
-build_lab() { (cd "$ROOT" && cargo build --release -q -p lab); }
+# Apart from the others: built together, their shared dependencies would get other features, and all be built anew.
+build_lab() {
+  step 'The lab (compiled the first time, some minutes)'
+  (cd "$ROOT" && cargo build --release -p lab)
+}
 
 start_consumer() { alive consumer || start_process consumer env KAFKA_BROKERS="$STACK_BROKERS" DATABASE_URL="$STACK_DATABASE_URL" OPS_ADDR="$CONSUMER_OPS_ADDR" "$TARGET/release/consumer" run; }
 
