@@ -38,7 +38,7 @@ number() { case $2 in '' | *[!0-9]* | 0*) die "$1 needs a whole number above zer
 while [ $# -gt 0 ]; do
   case $1 in
     up | dev | down | status) [ -z "$VERB" ] || die "One verb at a time: $VERB or $1"; VERB=$1 ;;
-    stop | restart | logs) VERB=$1 PART=${2:-} && shift ;;
+    stop | restart | logs) VERB=$1 PART=${2:-} && { [ $# -eq 1 ] || shift; } ;;
     psql) VERB=psql && shift && REST=("$@") && break ;;
     -d | --detach) DETACH=yes ;;
     --yes | -y) ASSUME_YES=yes ;;
@@ -120,8 +120,8 @@ start_stack() {
   if [ "$VERB" = up ]; then layer_frontend; else dev_tools; fi
   unlock_stack
   addresses
-  [ -z "$SEED" ] || layer_seed "$SEED"
-  [ -z "$TRAFFIC" ] || layer_traffic "$TRAFFIC"
+  [ -z "$SEED" ] || layer_seed "$SEED" || warn 'Nothing, or not all of it, was seeded; the stack runs.'
+  [ -z "$TRAFFIC" ] || layer_traffic "$TRAFFIC" || warn 'There are no simulated visitors; the stack runs.'
   if [ "$DETACH" = yes ] || [ "$FOUND_RUNNING" = yes ]; then
     trap - EXIT
     rm -f "$STARTED"
