@@ -75,8 +75,7 @@ shop_answers() { http_ok "$APP_OPS_ADDR" /readyz; }
 
 # layer_up up|dev
 layer_up() {
-  local wanted=$ALL before log=$LOGS/compose.log
-  mkdir -p "$LOGS"
+  local wanted=$ALL before
   [ "$1" = up ] || wanted="$SERVERS kafka-ui pgadmin"
   before=$(running_parts)
   # shellcheck disable=SC2086
@@ -91,15 +90,22 @@ layer_up() {
   docker image inspect clickshop:local >/dev/null 2>&1 || note 'will download about 1.5 GB of images and crates and compile; 10 to 20 minutes, once'
   check_ports "$wanted" || return 1
   check_histories || return 1
+  # The lab is compiled here, once everything runs: better to learn now that nothing can compile it.
+  [ -z "$SEED$TRAFFIC" ] || need_compiler || return 1
   step 'Building the image of our programs'
   dc build setup || return 1
   step 'Starting everything in its order (brokers and Postgres, topic and tables, the rest)'
+  # Written down first: Ctrl-C, or a failure half way, stops exactly what did not run before.
+  # shellcheck disable=SC2086
+  comm -13 <(printf '%s\n' "$before") <(printf '%s\n' $wanted setup | sort) >>"$STARTED"
   # shellcheck disable=SC2086
   dc up -d --no-build $wanted setup || { dc logs --tail 20; return 1; }
-  comm -13 <(printf '%s\n' "$before") <(running_parts) >>"$STARTED"
-  dc logs --no-color --tail 40 >"$log" 2>&1 || true
-  wait_for 'topic and tables' 120 "$log" setup_finished || return 1
-  if [ "$1" = up ]; then wait_for 'the shop' 60 "$log" shop_answers || return 1; fi
+  # `up` has waited for setup, on which the shop depends; of dev's parts none does.
+  if [ "$1" = dev ]; then
+    wait_for 'topic and tables' 120 '' setup_finished || { dc logs --tail 20 setup; return 1; }
+  else
+    wait_for 'the shop' 60 '' shop_answers || { dc logs --tail 20 app; return 1; }
+  fi
   done_note 'all parts are up'
 }
 
@@ -131,7 +137,7 @@ layer_stop_started() {
   [ "${#parts[@]}" -eq 0 ] || dc stop "${parts[@]}"
 }
 layer_restart() {
-  case $1 in app | consumer) dc build "$1" && dc up -d --no-deps "$1" ;; *) dc restart "$1" ;; esac
+  case $1 in app | consumer) dc build setup && dc up -d --no-deps "$1" ;; *) dc restart "$1" ;; esac
 }
 layer_logs() { if [ -t 1 ]; then dc logs --tail 100 --follow "$1"; else dc logs --no-color --tail 200 "$1"; fi; }
 layer_psql() {

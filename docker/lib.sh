@@ -65,7 +65,7 @@ wait_for() {
     [ "$code" -eq 0 ] && return 0
     if [ "$code" -eq 2 ] || [ $((SECONDS - began)) -ge "$limit" ]; then
       if [ "$code" -eq 2 ]; then complain "$what stopped while starting."; else complain "Waited $limit s for $what, in vain."; fi
-      [ -n "$log" ] && last_lines "$log"
+      [ -z "$log" ] || last_lines "$log"
       return 1
     fi
     if [ $((SECONDS - told)) -ge 5 ]; then
