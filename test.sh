@@ -60,6 +60,7 @@ export ARTIFACTS SCRATCH MODE
 
 trap 'interrupted INT' INT
 trap 'interrupted TERM' TERM
+trap 'interrupted HUP' HUP
 trap finish EXIT
 
 part 'tools' install_tools

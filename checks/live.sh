@@ -42,11 +42,12 @@ test_browser() {
   local folder=$ARTIFACTS/logs programs=$CARGO_TARGET_DIR/debug consumer shop code=0
   empty_database browser || return 1
   export DATABASE_URL=${DATABASE_URL%/*}/browser KAFKA_TOPIC=browser CONSUMER_GROUP=browser
-  OPS_ADDR=127.0.0.1:0 "$programs/consumer" setup || return 1
-  OPS_ADDR=$CONSUMER_OPS_ADDR "$programs/consumer" >"$folder/browser-consumer.log" 2>&1 &
+  # In $SCRATCH: from the repository they would read a developer's .env.
+  (cd "$SCRATCH" && OPS_ADDR=127.0.0.1:0 exec "$programs/consumer" setup) || return 1
+  (cd "$SCRATCH" && OPS_ADDR=$CONSUMER_OPS_ADDR exec "$programs/consumer") >"$folder/browser-consumer.log" 2>&1 &
   consumer=$!
-  OPS_ADDR=$APP_OPS_ADDR LEPTOS_SITE_ROOT=$SITE LEPTOS_HASH_FILE_NAME=$HASHES LEPTOS_ENV=PROD \
-    "$programs/app" >"$folder/browser-app.log" 2>&1 &
+  (cd "$SCRATCH" && OPS_ADDR=$APP_OPS_ADDR LEPTOS_SITE_ROOT=$SITE LEPTOS_HASH_FILE_NAME=$HASHES LEPTOS_ENV=PROD \
+    exec "$programs/app") >"$folder/browser-app.log" 2>&1 &
   shop=$!
   # shellcheck disable=SC2064 # these two, now
   trap "kill $consumer $shop 2>/dev/null" EXIT

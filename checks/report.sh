@@ -74,7 +74,7 @@ sum_of() {
 }
 
 interrupted() {
-  trap '' INT TERM
+  trap '' INT TERM HUP
   complain "interrupted"
   [ -z "$PART_PID" ] || kill -TERM -- "-$PART_PID" 2>/dev/null
   FAILED=$((FAILED + 1))
@@ -84,7 +84,7 @@ interrupted() {
 # Takes down what was brought up, keeps the servers' logs, prints the table. Runs on every way out.
 finish() {
   local code=$? seconds result name
-  trap '' INT TERM
+  trap '' INT TERM HUP
   trap - EXIT
   servers_down
   rm -rf "$SCRATCH"

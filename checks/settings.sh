@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# The test run's own addresses: free ports and a temporary folder, set before .env is read, so that a
-# developer's settings and servers are left alone. Sourced by test.sh, before docker/settings.sh.
+# The test run's own addresses: free ports and a temporary folder. A developer's .env is not read, and what a
+# developer's shell says about our programs is forgotten: the run means the same everywhere. Sourced by test.sh, before docker/settings.sh.
 
 # free_ports N: that many ports nobody listens on, below the range from which systems take the ports of
 # outgoing connections (32768 and up on Linux, 49152 on macOS).
@@ -26,8 +26,12 @@ KAFKA_BROKERS=127.0.0.1:$BROKER1_PORT,127.0.0.1:$BROKER2_PORT,127.0.0.1:$BROKER3
 DATABASE_URL=postgres://default:default123@127.0.0.1:$POSTGRES_PORT/clickstream
 export BROKER1_PORT BROKER2_PORT BROKER3_PORT CONTROLLER1_PORT CONTROLLER2_PORT CONTROLLER3_PORT POSTGRES_PORT \
   CLICKSHOP_DATA LEPTOS_SITE_ADDR APP_OPS_ADDR CONSUMER_OPS_ADDR KAFKA_BROKERS DATABASE_URL
-# Whatever a developer's shell says about these, a test decides for itself.
-unset KAFKA_TOPIC CONSUMER_GROUP OPS_ADDR
+
+export CLICKSHOP_ENV_FILE=/dev/null
+# shellcheck disable=SC2086 # names, none or several
+unset KAFKA_TOPIC CONSUMER_GROUP OPS_ADDR BATCH_EVENTS WRITE_CONNECTIONS RUST_LOG LOG_FORMAT \
+  KAFKA_TOPIC_PARTITIONS KAFKA_REPLICATION_FACTOR KAFKA_RETENTION_HOURS SETUP_TIMEOUT_S BROKER_HEAP \
+  LEPTOS_SITE_ROOT LEPTOS_HASH_FILE_NAME LEPTOS_RELOAD_PORT LEPTOS_WATCH LEPTOS_ENV ${!KAFKA_PROPERTY_@}
 
 # Larger numbers for `./test.sh full`; the tests read them, and their defaults are in the tests.
 if [ "$MODE" = full ]; then

@@ -20,7 +20,7 @@ load_env_file() {
     [ -n "${!key+set}" ] || export "$key=$value"
   done <"$1"
 }
-load_env_file "$ROOT/.env"
+load_env_file "${CLICKSHOP_ENV_FILE:-$ROOT/.env}" # the tests read none
 
 # Folders
 CLICKSHOP_CACHE=${CLICKSHOP_CACHE:-$HOME/.cache/clickshop} # downloads and tools; may be deleted at any time
