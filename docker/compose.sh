@@ -2,6 +2,8 @@
 # Layer 1, Docker: docker/compose.yaml knows the parts, their order and their health; this file only tells Docker
 # Compose what to do and says what it does. Implements the same layer_… functions as docker/native/native.sh.
 
+# shellcheck source=docker/native/folder.sh
+. "$ROOT/docker/native/folder.sh" # for the logs and the pid files
 # shellcheck source=docker/native/processes.sh
 . "$ROOT/docker/native/processes.sh" # for the lock, and for the simulated visitors, who run here
 # shellcheck source=docker/native/tools.sh

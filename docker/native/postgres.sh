@@ -26,15 +26,18 @@ as_postgres() {
 }
 
 # Makes the data folder one that Postgres's user can reach. A repository below a folder that only root may
-# enter (/root) can't hold it: then the data lies under /var/tmp and a link stands in its place. Only folders
-# of our own change their mode.
+# enter (/root) can't hold it: then the data lies under /var/lib and a link stands in its place. (It lay under
+# /var/tmp once, where systems delete what is old; what still lies there goes on being used.) Only folders of
+# our own change their mode.
 place_postgres_data() {
+  claim_folder
   [ "$(id -u)" -eq 0 ] || { mkdir -p "$PGDATA_DIR" && chmod 700 "$PGDATA_DIR"; return 0; }
-  mkdir -p "$CLICKSHOP_DATA"
   chmod a+x "$CLICKSHOP_DATA"
   if [ ! -e "$PGDATA_DIR/PG_VERSION" ] && ! as_postgres test -x "$CLICKSHOP_DATA"; then
-    local elsewhere
-    elsewhere=/var/tmp/clickshop-$(printf '%s' "$CLICKSHOP_DATA" | cksum | cut -d ' ' -f 1)
+    local name elsewhere
+    name=clickshop-$(printf '%s' "$CLICKSHOP_DATA" | cksum | cut -d ' ' -f 1)
+    elsewhere=/var/lib/$name
+    if [ -O "/var/tmp/$name" ] && [ -e "/var/tmp/$name/postgres/PG_VERSION" ]; then elsewhere=/var/tmp/$name; fi
     mkdir -p "$elsewhere"
     [ -O "$elsewhere" ] || die "$elsewhere belongs to somebody else; set CLICKSHOP_DATA to a folder that the user postgres can reach."
     chmod 711 "$elsewhere"

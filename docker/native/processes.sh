@@ -96,6 +96,7 @@ stop_family() {
 # One run of the script at a time may start or stop things in this data folder.
 lock_stack() {
   local owner='' birth=''
+  claim_folder # of folder.sh
   mkdir -p "$RUN"
   while ! mkdir "$RUN/lock" 2>/dev/null; do
     read -r owner birth 2>/dev/null <"$RUN/lock/owner" || true
