@@ -10,7 +10,21 @@ KAFKA_LIBS=$CLICKSHOP_CACHE/kafka-4.1.1/libs # filled by need_kafka_jars
 CLASS_ARCHIVE=$CLICKSHOP_CACHE/kafka-4.1.1/classes.jsa
 NEW_CLASS_ARCHIVE=$KAFKA_HOME/classes.jsa
 
-java_bin() { if [ -n "${JAVA_HOME:-}" ] && [ -x "$JAVA_HOME/bin/java" ]; then printf '%s' "$JAVA_HOME/bin/java"; else command -v java; fi; }
+java_major() { "$1" -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -n 1; }
+
+# macOS has a /usr/bin/java that only says there is none, and Homebrew keeps its Javas off PATH: there, the first
+# that answers and is new enough.
+java_bin() {
+  local java major
+  if [ -n "${JAVA_HOME:-}" ] && [ -x "$JAVA_HOME/bin/java" ]; then printf '%s' "$JAVA_HOME/bin/java" && return 0; fi
+  on_macos || { command -v java; return; }
+  for java in "$(command -v java)" /opt/homebrew/opt/openjdk*/bin/java /usr/local/opt/openjdk*/bin/java; do
+    [ -x "$java" ] || continue
+    major=$(java_major "$java") || continue
+    [ "${major:-0}" -lt 17 ] || { printf '%s' "$java" && return 0; }
+  done
+  return 1
+}
 
 # kafka_tool CLASS ARGS…: one of Kafka's command-line tools.
 kafka_tool() {
@@ -46,11 +60,20 @@ format_broker() {
   kafka_tool kafka.tools.StorageTool format --ignore-formatted --cluster-id "$(cat "$KAFKA_HOME/cluster.id")" --config "$KAFKA_HOME/$1/server.properties"
 }
 
+# No node has data. A cluster whose folders were emptied is another cluster, whatever the file with its id says.
+kafka_is_new() { ! ls "$KAFKA_HOME"/broker*/data/meta.properties >/dev/null 2>&1; }
+
 # Configuration and, the first time, formatted folders. Safe to repeat.
 kafka_prepare() {
   local part jobs=''
-  mkdir -p "$KAFKA_HOME" "$LOGS"
-  [ -s "$KAFKA_HOME/cluster.id" ] || new_cluster_id >"$KAFKA_HOME/cluster.id"
+  claim_folder
+  mkdir -p "$KAFKA_HOME"
+  chmod 700 "$KAFKA_HOME"
+  if kafka_is_new; then
+    new_cluster_id >"$KAFKA_HOME/cluster.id"
+  elif [ ! -s "$KAFKA_HOME/cluster.id" ]; then
+    cat "$KAFKA_HOME"/broker*/data/meta.properties | sed -n 's/^cluster\.id=//p' | head -n 1 >"$KAFKA_HOME/cluster.id"
+  fi
   for part in $BROKERS; do
     write_broker_config "$part"
     [ -f "$KAFKA_HOME/$part/data/meta.properties" ] && continue
