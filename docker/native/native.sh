@@ -3,7 +3,7 @@
 # that start_script.sh calls; docker/compose.sh implements the same ones.
 # Parts, in the order they start: postgres broker1 broker2 broker3 consumer app, and on demand pgadmin, traffic.
 
-for file in processes kafka postgres tools programs pgadmin cluster preflight follow; do
+for file in folder processes kafka postgres tools programs pgadmin cluster preflight follow; do
   # shellcheck source=/dev/null
   . "$ROOT/docker/native/$file.sh"
 done
@@ -49,7 +49,7 @@ layer_up() {
   check_ports "$1" || return 1
   need_packages || return 1
   need_compiler || return 1
-  [ -s "$KAFKA_HOME/cluster.id" ] || kafka_new=yes
+  ! kafka_is_new || kafka_new=yes
   ! postgres_is_new || postgres_new=yes
 
   # shellcheck disable=SC2086
@@ -66,12 +66,7 @@ layer_up() {
   done_note built
   if [ -n "$servers" ]; then
     step 'Waiting for Kafka and Postgres'
-    if ! wait "$servers"; then
-      cat "$LOGS/servers.log" >&2
-      return 1
-    fi
-    # shellcheck disable=SC2034
-    SERVERS_JOB=''
+    await_servers || return 1
     done_note 'three brokers, one Postgres'
   fi
   check_histories "$kafka_new" "$postgres_new" || return 1
@@ -85,6 +80,19 @@ layer_up() {
     await_part pgadmin 90 || return 1
   fi
 }
+
+# The job that starts them tells its steps to a log: its end is shown when it fails or takes too long.
+await_servers() {
+  local part what='Kafka and Postgres'
+  kafka_jars_there || what="Kafka's jars (54 MB, by Maven), then $what"
+  wait_for "$what" 300 "$LOGS/servers.log" servers_settled || return 1
+  wait "$SERVERS_JOB" || { last_lines "$LOGS/servers.log" 40; return 1; }
+  SERVERS_JOB=''
+  for part in $SERVERS; do
+    alive "$part" || { complain "$part has died."; last_lines "$LOGS/$part.log"; return 1; }
+  done
+}
+servers_settled() { [ -z "$(birth_of "$SERVERS_JOB")" ]; }
 
 build_all() {
   if [ "$1" = dev ]; then
@@ -195,10 +203,11 @@ layer_psql() {
 layer_wipe() {
   # shellcheck disable=SC2086
   stop_parts $KNOWN
-  case $(pgdata) in /var/tmp/clickshop-*/postgres) rm -rf "$(dirname "$(pgdata)")" ;; esac
+  claim_folder
+  case $(pgdata) in /var/lib/clickshop-*/postgres | /var/tmp/clickshop-*/postgres) rm -rf "$(dirname "$(pgdata)")" ;; esac
   rm -rf "$KAFKA_HOME" "$PGDATA_DIR" "$CLICKSHOP_DATA/spool" "$PGADMIN_DATA"
 }
-layer_data() { printf '%s' "$CLICKSHOP_DATA"; }
+layer_data() { printf '%s' "$CLICKSHOP_DATA (the folders kafka, postgres, spool, pgadmin)"; }
 
 # layer_seed N: the lab's program against this stack; layer_traffic N: until the stack stops.
 layer_seed() { build_lab && with_settings 127.0.0.1:0 "$TARGET/release/lab" seed --count "$1"; }
