@@ -27,14 +27,15 @@ may_install() {
 
 # apt_install WHY PACKAGE…
 apt_install() {
-  local why=$1 sudo_word=''
+  local why=$1 sudo_word='' also=''
   shift
   [ "$(id -u)" -eq 0 ] || sudo_word='sudo '
   if ! have apt-get; then
     complain "$why: please install by this system's means: $*"
     return 1
   fi
-  if ! may_install "$why: install with apt: $*?"; then
+  if writes_debian_setting "$@"; then also=" (and write $DEBIAN_CLUSTER_SETTING, so that Debian starts no Postgres of its own)"; fi
+  if ! may_install "$why: install with apt: $*$also?"; then
     complain "$why is missing. Run: ${sudo_word}apt-get install $*   (or start again with --yes)"
     return 1
   fi
@@ -48,12 +49,12 @@ apt_install() {
 }
 
 # Debian's Postgres package makes and starts a cluster on port 5432 unless this says no beforehand.
+DEBIAN_CLUSTER_SETTING=/etc/postgresql-common/createcluster.d/clickshop.conf
+writes_debian_setting() { case " $* " in *' postgresql'*) [ ! -f "$DEBIAN_CLUSTER_SETTING" ] ;; *) return 1 ;; esac }
 keep_debian_cluster_away() {
-  local dir=/etc/postgresql-common/createcluster.d
-  case " $* " in *' postgresql'*) ;; *) return 0 ;; esac
-  [ -f "$dir/clickshop.conf" ] && return 0
-  as_root mkdir -p "$dir"
-  printf '# Clickshop runs a Postgres of its own; see docker/native/tools.sh\ncreate_main_cluster = false\n' | as_root tee "$dir/clickshop.conf" >/dev/null
+  writes_debian_setting "$@" || return 0
+  as_root mkdir -p "$(dirname "$DEBIAN_CLUSTER_SETTING")"
+  printf '# Clickshop runs a Postgres of its own; see docker/native/tools.sh\ncreate_main_cluster = false\n' | as_root tee "$DEBIAN_CLUSTER_SETTING" >/dev/null
 }
 
 # brew_hint WHY FORMULA: macOS users decide about Homebrew themselves.
@@ -65,10 +66,10 @@ brew_hint() {
 # --- what the servers need -------------------------------------------------------------------------------
 
 java_is_new_enough() {
-  local java version
+  local java major
   java=$(java_bin) && [ -n "$java" ] || return 1
-  version=$("$java" -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -n 1)
-  [ "${version:-0}" -ge 17 ]
+  major=$(java_major "$java") || return 1
+  [ "${major:-0}" -ge 17 ]
 }
 
 # Ubuntu's default-jre is 11 in places; ask apt which of the ones that fit it has.
@@ -132,8 +133,12 @@ need_kafka_jars() {
 
 # --- what a build needs ----------------------------------------------------------------------------------
 
+# version_below A B: A is an older version than B.
+version_below() { [ "$1" != "$2" ] && [ "$(printf '%s\n' "$1" "$2" | sort -t . -k 1,1n -k 2,2n -k 3,3n | head -n 1)" = "$1" ]; }
+
 need_compiler() {
-  local wanted have_version
+  local wanted oldest have_version
+  oldest=$(sed -n 's/^rust-version *= *"\(.*\)"/\1/p' "$ROOT/Cargo.toml" | head -n 1)
   wanted=$(sed -n 's/^channel *= *"\(.*\)"/\1/p' "$ROOT/rust-toolchain.toml")
   if ! have cargo; then
     complain "Rust is missing. Run: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh   (then open a new terminal)"
@@ -145,6 +150,10 @@ need_compiler() {
     mkdir -p "$LOGS"
     run_quietly "$LOGS/rustup.log" rustup toolchain install "$wanted" --profile minimal --component rustfmt --component clippy || return 1
     have_version=$wanted
+  fi
+  if [ -z "$have_version" ] || version_below "$have_version" "$oldest"; then
+    complain "This is Rust ${have_version:-without a rustc}; the project needs $oldest. Run: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh   (then open a new terminal)"
+    return 1
   fi
   if [ "$have_version" != "$wanted" ]; then
     warn "This is Rust ${have_version:-unknown}; the project is built and tested with $wanted (rustup toolchain install $wanted)."
@@ -276,9 +285,19 @@ dev_tools() {
   fi
   for name in cargo-leptos wasm-bindgen sass wasm-opt; do
     (PATH=$CLICKSHOP_USERS_PATH && have "$name") && continue
+    if is_others "$bin/$name"; then
+      warn "$bin/$name is not ours and stays as it is; ours is $(command -v "$name")"
+      continue
+    fi
     mkdir -p "$bin" && ln -sf "$(command -v "$name")" "$bin/$name" && linked="$linked $name"
   done
   [ -z "$linked" ] || note "linked into $bin:$linked"
+}
+
+# There is something, and it is no link into our cache.
+is_others() {
+  [ -e "$1" ] || [ -L "$1" ] || return 1
+  case $(readlink "$1") in "$TOOLS"/* | "$NPM"/*) return 1 ;; *) return 0 ;; esac
 }
 
 # --- what only the tests need ----------------------------------------------------------------------------
