@@ -66,6 +66,7 @@ trap finish EXIT
 part 'tools' install_tools
 part 'shellcheck' check_shell
 part 'compose files' check_compose
+part 'documents' check_documents
 part 'formatting' check_format
 part 'dependencies: licences, sources, bans' check_deny
 part 'dependencies: unused' check_unused

@@ -14,16 +14,36 @@ check_shell() {
 }
 
 # Compose's own parser as a Go library; where neither it nor an engine can be had, only CI must insist.
+# A Go that is older than go.mod wants, and can't fetch a newer one, fails at naming the module already.
 check_compose() {
-  if have go; then
+  if have go && (cd docker/compose-check && go list -m) >/dev/null 2>&1; then
     (cd docker/compose-check && go run . ../compose.yaml)
   elif docker compose version >/dev/null 2>&1; then
     docker compose -f docker/compose.yaml config --quiet
-  elif [ "${CI:-}" = true ]; then
-    printf 'neither go nor docker compose is installed\n' && return 1
   else
-    printf 'neither go nor docker compose is installed\n' && return 77
+    printf 'neither docker compose nor a Go of at least %s is installed\n' "$(awk '/^go / {print $2}' docker/compose-check/go.mod)"
+    if [ "${CI:-}" = true ]; then return 1; else return 77; fi
   fi
+}
+
+# What the documents name is there: the targets of their links, and one default for a setting wherever it stands.
+check_documents() {
+  local links=0 settings=0 bad=0 document target name value rows
+  for document in *.md; do
+    while IFS= read -r target; do
+      case $target in *://* | mailto:* | '#'* | '') continue ;; esac
+      links=$((links + 1)) target=${target%%#*}
+      [ -n "$(git ls-files -co --exclude-standard -- "${target%/}")" ] || { printf '%s links to %s, which is not there\n' "$document" "$target" && bad=1; }
+    done <<<"$(grep -o '\](\([^)]*\))' "$document" | sed 's/^](//; s/)$//')"
+  done
+  while IFS='=' read -r name value; do
+    rows=$(awk -F ' *[|] *' -v name="\`$name\`" '$2 == name {print $4}' README.md)
+    [ -n "$rows" ] || continue
+    settings=$((settings + 1))
+    printf '%s\n' "$rows" | grep -qxF "\`$value\`" || { printf '%s is %s in .env.example and %s in the README\n' "$name" "$value" "$rows" && bad=1; }
+  done <<<"$(sed -n 's/^# \([A-Z][A-Z0-9_]*=.*\)/\1/p' .env.example)"
+  printf '%d links, %d settings\n' "$links" "$settings"
+  [ "$settings" -gt 0 ] && [ "$bad" -eq 0 ]
 }
 
 check_format() { cargo fmt --all --check; }
