@@ -104,7 +104,7 @@ layer_up() {
   dc up -d --no-build $wanted setup || { dc logs --tail 20; return 1; }
   # `up` has waited for setup, on which the shop depends; of dev's parts none does.
   if [ "$1" = dev ]; then
-    wait_for 'topic and tables' 120 '' setup_finished || { dc logs --tail 20 setup; return 1; }
+    wait_for 'topic and tables' $((${SETUP_TIMEOUT_S:-120} + 10)) '' setup_finished || { dc logs --tail 20 setup; return 1; }
   else
     wait_for 'the shop' 60 '' shop_answers || { dc logs --tail 20 app; return 1; }
   fi
