@@ -9,19 +9,30 @@ use uuid::Uuid;
 /// The namespace of every id that this project derives; itself made once, at random.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6f0e_3c5a_9d2b_4b8e_8a51_27c4_d0f3_91e6);
 
-/// The id of one "add to cart" or "buy": the form's token and what was chosen.
+/// The id of one click on a product: the form's token, who sent it and what was chosen.
 ///
 /// Submitting a form twice, or reloading its answer, gives the same id; going back and choosing
-/// something else gives another.
-pub fn from_form(token: Uuid, event_type: &str, choice: &Choice) -> Uuid {
-    let mut name = Vec::with_capacity(128);
+/// something else, or becoming somebody else, gives another.
+pub fn from_form(token: Uuid, username: &str, event_type: &str, choice: &Choice) -> Uuid {
+    let mut name = Vec::with_capacity(192);
     part(&mut name, b"form");
     part(&mut name, token.as_bytes());
+    part(&mut name, username.as_bytes());
     part(&mut name, event_type.as_bytes());
     for (field, value) in choice.pairs() {
         part(&mut name, field.as_bytes());
         part(&mut name, value.as_bytes());
     }
+    Uuid::new_v5(&NAMESPACE, &name)
+}
+
+/// The id of one purchase: the form's token, who sent it and what lay in the cart, as the form says it.
+pub fn from_cart(token: Uuid, username: &str, items: &str) -> Uuid {
+    let mut name = Vec::with_capacity(items.len() + 128);
+    part(&mut name, b"cart");
+    part(&mut name, token.as_bytes());
+    part(&mut name, username.as_bytes());
+    part(&mut name, items.as_bytes());
     Uuid::new_v5(&NAMESPACE, &name)
 }
 
@@ -80,11 +91,36 @@ mod tests {
             category: Some(Category::Shirt),
             ..open
         };
-        let id = from_form(token, "add_to_cart", &open);
-        assert_eq!(id, from_form(token, "add_to_cart", &open));
-        assert_ne!(id, from_form(token, "add_to_cart", &shirt));
-        assert_ne!(id, from_form(token, "buy", &open));
-        assert_ne!(id, from_form(Uuid::from_u128(8), "add_to_cart", &open));
+        let id = from_form(token, "Ann", "add_to_cart", &open);
+        assert_eq!(id, from_form(token, "Ann", "add_to_cart", &open));
+        assert_ne!(id, from_form(token, "Ann", "add_to_cart", &shirt));
+        assert_ne!(id, from_form(token, "Ann", "item_click", &open));
+        let other = Uuid::from_u128(8);
+        assert_ne!(id, from_form(other, "Ann", "add_to_cart", &open));
+    }
+
+    #[test]
+    fn two_visitors_with_one_form_make_two_clicks() {
+        let token = Uuid::from_u128(7);
+        let open = Choice::default();
+        assert_ne!(
+            from_form(token, "Ann", "add_to_cart", &open),
+            from_form(token, "Bob", "add_to_cart", &open)
+        );
+        assert_ne!(
+            from_cart(token, "Ann", "things"),
+            from_cart(token, "Bob", "things")
+        );
+    }
+
+    #[test]
+    fn a_purchase_of_other_things_is_another() {
+        let token = Uuid::from_u128(7);
+        let id = from_cart(token, "Ann", "one");
+        assert_eq!(id, from_cart(token, "Ann", "one"));
+        assert_ne!(id, from_cart(token, "Ann", "onetwo"));
+        assert_ne!(id, from_cart(Uuid::from_u128(8), "Ann", "one"));
+        assert_ne!(from_cart(token, "Ann", "x"), from_cart(token, "Annx", ""));
     }
 
     #[test]
@@ -96,8 +132,8 @@ mod tests {
             ..Choice::default()
         };
         assert_ne!(
-            from_form(token, "x", &size),
-            from_form(token, "x", &Choice::default())
+            from_form(token, "Ann", "x", &size),
+            from_form(token, "Ann", "x", &Choice::default())
         );
     }
 

@@ -1,20 +1,21 @@
 //! A page that was shown is one `page_view`: once per request, from the handler, never from a component
 //! (which runs again in the browser), and never for a page that nobody has asked to see.
 //!
-//! A page does not wait for its own event. The events under way are bounded; beyond that they are
-//! counted and dropped, since a page must not fail for its own statistics.
+//! A page does not wait for its own event, nor for another that nobody is told about. The events under
+//! way are bounded; beyond that they are counted and dropped, since a page must not fail for its own
+//! statistics.
 
 use super::visitor::Visitor;
-use collector::Collector;
+use collector::{Collector, Draft};
 use domain::EventType;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-/// Page views that may wait for Kafka at the same time.
+/// Events that may wait for Kafka at the same time.
 const UNDER_WAY_MAX: usize = 1000;
 
-/// Records page views.
+/// Records page views, and what else happens on the way to a page.
 #[derive(Clone)]
 pub struct PageViews {
     collector: Collector,
@@ -34,19 +35,22 @@ impl PageViews {
 
     /// Records that this visitor is shown the page of this request.
     pub fn record(&self, visitor: &Visitor) {
-        if visitor.unseen {
-            return;
+        if !visitor.unseen {
+            self.record_unwaited(visitor.on_this_page(EventType::PAGE_VIEW));
         }
+    }
+
+    /// Records an event that nobody waits for, and of which nobody is told whether it was kept.
+    pub fn record_unwaited(&self, draft: Draft) {
         let Ok(permit) = Arc::clone(&self.under_way).try_acquire_owned() else {
             metrics::counter!("shop_page_views_dropped_total").increment(1);
             return;
         };
-        let draft = visitor.on_this_page(EventType::PAGE_VIEW);
         let collector = self.collector.clone();
         self.tasks.spawn(async move {
             if let Err(error) = collector.accept_one(draft).await {
                 metrics::counter!("shop_page_views_dropped_total").increment(1);
-                tracing::debug!(%error, "a page view was not recorded");
+                tracing::debug!(%error, "an event of a page was not recorded");
             }
             drop(permit);
         });

@@ -46,7 +46,7 @@ pub async fn show(State(shop): State<Shop>, visitor: Visitor) -> Response {
     )
 }
 
-/// The cart's page in any state.
+/// The cart's page in any state; `cart` is what it shows, and what its button buys.
 pub fn answer(
     shop: &Shop,
     visitor: &Visitor,
@@ -64,7 +64,7 @@ pub fn answer(
     };
     let frame = Frame {
         title: "Your cart".to_owned(),
-        cart_items: cart.len(),
+        cart_items: visitor.cart.len(),
         path: "/cart",
         ..Frame::default()
     };
@@ -80,14 +80,14 @@ pub async fn add(
 ) -> Response {
     let form = Form::parse(&body);
     let shape = Shape::of(&headers, Shape::Page);
-    if visitor.username.is_none() {
+    let Some(username) = &visitor.username else {
         return without_a_name(&form, shape);
-    }
+    };
     let (choice, token) = match read(&form) {
         Ok(read) => read,
         Err(errors) => return refused(&shop, &visitor, &form, shape, errors),
     };
-    let id = ids::from_form(token, EventType::ADD_TO_CART, &choice);
+    let id = ids::from_form(token, username.as_str(), EventType::ADD_TO_CART, &choice);
     let draft = visitor.on_the_page_before(EventType::ADD_TO_CART);
     match shop
         .collector

@@ -15,20 +15,18 @@ use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use domain::{Choice, EventType, ids};
+use domain::{EventType, ids};
 use serde_json::{Map, Value, json};
 
 /// Buys what the form showed, which may be less than lies in the cart by now.
 pub async fn buy(State(shop): State<Shop>, visitor: Visitor, body: Bytes) -> Response {
     let form = Form::parse(&body);
     let shown = Cart::read(form.get("items").unwrap_or_default());
-    let Some(token) = form
-        .token()
-        .filter(|_| visitor.username.is_some() && !shown.is_empty())
+    let (Some(token), Some(username), false) = (form.token(), &visitor.username, shown.is_empty())
     else {
         return see("/cart");
     };
-    let id = ids::from_form(token, EventType::BUY, &Choice::default());
+    let id = ids::from_cart(token, username.as_str(), &shown.write());
     let mut draft = once(id, None, visitor.on_the_page_before(EventType::BUY));
     draft.properties = properties(&shown);
     match shop.collector.accept_one(draft).await {
@@ -54,7 +52,8 @@ pub async fn buy(State(shop): State<Shop>, visitor: Visitor, body: Bytes) -> Res
         Err(error) => {
             let (status, text) = not_accepted(&error);
             let notice = Some(Notice::Error(text));
-            let answer = super::cart::answer(&shop, &visitor, status, &visitor.cart, token, notice);
+            // The same things under the same token: trying again is the same purchase.
+            let answer = super::cart::answer(&shop, &visitor, status, &shown, token, notice);
             with_retry_after(answer, &error)
         }
     }

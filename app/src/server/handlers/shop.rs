@@ -30,7 +30,7 @@ pub async fn show(
         return hello::show(&shop, &visitor, form.usable_choice().0);
     }
     if let Some(token) = form.token() {
-        return show_options(&shop, &visitor, &form, token).await;
+        return show_options(&shop, &visitor, &form, token);
     }
     let (choice, errors) = form.usable_choice();
     let status = if errors.is_empty() {
@@ -61,13 +61,14 @@ pub fn answer(shop: &Shop, visitor: &Visitor, status: StatusCode, view: ShopView
 
 /// After "Show options": records the look at a style that was not chosen before, once for each form.
 ///
-/// Whatever does not fit (a style of the category before) is simply open on the next page.
-async fn show_options(shop: &Shop, visitor: &Visitor, form: &Form, token: Uuid) -> Response {
+/// Whatever does not fit (a style of the category before) is simply open on the next page. The next
+/// page's form never takes its token from an address: whoever made the address would know it.
+fn show_options(shop: &Shop, visitor: &Visitor, form: &Form, token: Uuid) -> Response {
     let (choice, errors) = form.usable_choice();
     if let Some(unknown) = errors.iter().find(|error| error.field != "style") {
         let view = ShopView {
             choice,
-            token: token.to_string(),
+            token: new_token().to_string(),
             notice: Some(Notice::Error(unknown.message.clone())),
             errors,
         };
@@ -77,22 +78,16 @@ async fn show_options(shop: &Shop, visitor: &Visitor, form: &Form, token: Uuid) 
     let new_style = choice
         .style
         .filter(|style| style.label() != style_before && !visitor.unseen);
-    if let Some(style) = new_style {
+    if let (Some(style), Some(username)) = (new_style, &visitor.username) {
         let look = Choice {
             category: Some(style.category()),
             style: Some(style),
             ..Choice::default()
         };
-        let id = ids::from_form(token, EventType::ITEM_CLICK, &look);
+        let id = ids::from_form(token, username.as_str(), EventType::ITEM_CLICK, &look);
         let draft = visitor.on_the_page_before(EventType::ITEM_CLICK);
-        if let Err(error) = shop
-            .collector
-            .accept_one(once(id, Some(choice), draft))
-            .await
-        {
-            // The visitor asked to see options and gets them; the click is not claimed anywhere.
-            tracing::debug!(%error, "an item click was not recorded");
-        }
+        // The visitor asked to see options and gets them; the click is not claimed anywhere.
+        shop.views.record_unwaited(once(id, Some(choice), draft));
     }
     super::see(&address::shop(&choice))
 }
