@@ -42,7 +42,7 @@ fn follow(root: Element) {
                 return;
             }
             match reply {
-                Some(reply) if reply.ok && !reply.html.contains("data-progress=") => {
+                Some(reply) if reply.ok && !is_waiting(&root, &reply.html) => {
                     return show(&root, &reply.html);
                 }
                 Some(reply) if reply.ok => sleep(PAUSE_MS).await,
@@ -50,6 +50,18 @@ fn follow(root: Element) {
             }
         }
     });
+}
+
+/// Whether the server's HTML is still a waiting receipt. Asked of the elements, never of the text: a
+/// visitor's name may read like an attribute.
+fn is_waiting(root: &Element, html: &str) -> bool {
+    let piece = root
+        .owner_document()
+        .and_then(|page| page.create_element("div").ok());
+    piece.is_some_and(|piece| {
+        piece.set_inner_html(html);
+        next_address(&piece).is_some()
+    })
 }
 
 fn next_address(root: &Element) -> Option<String> {
