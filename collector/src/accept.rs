@@ -15,6 +15,7 @@ use domain::event::Event;
 use domain::receipt::{Place, Receipt};
 use domain::{LastSeen, Reject, Source};
 use service::health::Health;
+use service::outage::Outage;
 use service::settings::KafkaSettings;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,15 +35,20 @@ pub struct CollectorSettings {
     pub ack_timeout: Duration,
     /// How much may wait for Kafka before a sender hears [`AcceptError::Overloaded`].
     pub queue: QueueLimits,
+    /// Who says that Postgres is away: shared with whatever else in this process asks Postgres, so that
+    /// it is said once.
+    pub postgres: Arc<Outage>,
 }
 
 impl CollectorSettings {
-    /// The settings with every default: 2 s to be acknowledged, the default queue.
+    /// The settings with every default: 2 s to be acknowledged, the default queue, and nobody else who
+    /// asks Postgres.
     pub fn new(kafka: KafkaSettings) -> Self {
         Self {
             kafka,
             ack_timeout: Duration::from_secs(2),
             queue: QueueLimits::default(),
+            postgres: Arc::new(Outage::new("Postgres")),
         }
     }
 }
@@ -138,7 +144,7 @@ impl Collector {
                 let (store, topic) = (store.clone(), Arc::clone(&topic));
                 async move { store.next_offsets(&topic).await }
             };
-            Desk::open(ask, shutdown)
+            Desk::open(ask, settings.postgres, shutdown)
         });
         tracing::info!(%boot, "the collector has started");
         Ok(Self(Arc::new(Inner {

@@ -45,9 +45,13 @@ struct Waiting {
 }
 
 impl Desk {
-    /// Starts the poller; `ask` tells each partition's next offset. Ends at `shutdown`, and with it all
-    /// waiting.
-    pub fn open<Ask, Answer, Problem>(ask: Ask, shutdown: CancellationToken) -> Self
+    /// Starts the poller; `ask` tells each partition's next offset, and `outage` hears whether it could.
+    /// Ends at `shutdown`, and with it all waiting.
+    pub fn open<Ask, Answer, Problem>(
+        ask: Ask,
+        outage: Arc<Outage>,
+        shutdown: CancellationToken,
+    ) -> Self
     where
         Ask: Fn() -> Answer + Send + Sync + 'static,
         Answer: Future<Output = Result<Vec<(i32, NextOffset)>, Problem>> + Send,
@@ -59,7 +63,9 @@ impl Desk {
         }));
         let polled = desk.clone();
         tokio::spawn(async move {
-            shutdown.run_until_cancelled(polled.poll(ask)).await;
+            shutdown
+                .run_until_cancelled(polled.poll(ask, &outage))
+                .await;
             polled.lock().take();
         });
         desk
@@ -83,13 +89,12 @@ impl Desk {
         }
     }
 
-    async fn poll<Ask, Answer, Problem>(&self, ask: Ask)
+    async fn poll<Ask, Answer, Problem>(&self, ask: Ask, outage: &Outage)
     where
         Ask: Fn() -> Answer,
         Answer: Future<Output = Result<Vec<(i32, NextOffset)>, Problem>>,
         Problem: Display,
     {
-        let outage = Outage::new("Postgres");
         loop {
             while self.nobody_waits() {
                 self.0.someone.notified().await;
@@ -158,6 +163,10 @@ mod tests {
 
     impl Consumer {
         fn desk(&self, shutdown: CancellationToken) -> Desk {
+            self.desk_with(Arc::new(Outage::new("Postgres")), shutdown)
+        }
+
+        fn desk_with(&self, outage: Arc<Outage>, shutdown: CancellationToken) -> Desk {
             let this = self.clone();
             let ask = move || {
                 let this = this.clone();
@@ -169,7 +178,7 @@ mod tests {
                     }
                 }
             };
-            Desk::open(ask, shutdown)
+            Desk::open(ask, outage, shutdown)
         }
 
         fn at(&self, next: i64) {
@@ -241,6 +250,19 @@ mod tests {
         tokio::time::sleep(SECOND).await;
         consumer.at(1);
         assert_eq!(waiting.await.unwrap(), Waited::Stored);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_shares_the_outage_need_not_say_it_again() {
+        let consumer = Consumer::default();
+        let outage = Arc::new(Outage::new("Postgres"));
+        let desk = consumer.desk_with(Arc::clone(&outage), CancellationToken::new());
+        consumer.at(-1);
+        assert_eq!(desk.wait(3, LastSeen(0), SECOND).await, Waited::NotYet);
+        assert!(!outage.missing("said already"));
+        consumer.at(1);
+        assert_eq!(desk.wait(3, LastSeen(0), SECOND).await, Waited::Stored);
+        assert!(outage.back().is_none(), "said already");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! What surrounds every page: the document, its head, the header and the footer.
 
 use leptos::prelude::*;
+use std::sync::Arc;
 
 /// The files of the site that a page names; each is left out when it has not been built.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub struct Frame {
     /// Whether the page loads itself again.
     pub refresh: Option<Refresh>,
     /// What the site has to offer at the moment.
-    pub assets: Assets,
+    pub assets: Arc<Assets>,
     /// Allows this page's one inline script.
     pub nonce: String,
 }
@@ -69,9 +70,9 @@ pub fn document(frame: Frame, content: impl IntoView) -> AnyView {
                 <meta name="color-scheme" content="light dark"/>
                 <title>{format!("{title} · Clickshop")}</title>
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
-                {assets.stylesheet.map(|href| view! { <link rel="stylesheet" href=href/> })}
+                {assets.stylesheet.clone().map(|href| view! { <link rel="stylesheet" href=href/> })}
                 {refresh.map(|refresh| refresher(&refresh, has_bundle))}
-                {assets.bundle.map(|bundle| loader(bundle, nonce))}
+                {assets.bundle.clone().map(|bundle| loader(bundle, nonce))}
             </head>
             <body>
                 <a class="skip-link" href="#main">

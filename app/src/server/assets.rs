@@ -1,12 +1,13 @@
 //! Which stylesheet and bundle a page may name: those that are there now.
 //!
-//! The shop serves before its bundle is built and takes it up when it appears, without a restart. What
-//! is there is looked up at most once a second.
+//! The shop serves before its bundle is built and takes it up when it appears, without a restart. One
+//! task looks once a second what is there; a request only takes what was seen last.
 
 use crate::components::shell::{Assets, Bundle};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+use tokio::time::MissedTickBehavior;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -15,17 +16,20 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub struct Site {
     root: PathBuf,
     hash_file: PathBuf,
-    seen: Mutex<Option<(Instant, Assets)>>,
+    seen: RwLock<Arc<Assets>>,
 }
 
 impl Site {
-    /// A site below `root`, whose hashes are listed in `hash_file`. Neither has to exist.
+    /// A site below `root`, whose hashes are listed in `hash_file`. Neither has to exist. Reads both
+    /// once; blocks for as long.
     pub fn new(root: PathBuf, hash_file: PathBuf) -> Self {
-        Self {
+        let site = Self {
             root,
             hash_file,
-            seen: Mutex::new(None),
-        }
+            seen: RwLock::default(),
+        };
+        site.look_again();
+        site
     }
 
     /// The site's folder.
@@ -33,16 +37,33 @@ impl Site {
         &self.root
     }
 
-    /// What is there now, or was a moment ago.
-    pub fn assets(&self) -> Assets {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*seen {
-            Some((when, assets)) if when.elapsed() < LOOK_EVERY => assets.clone(),
-            _ => {
-                let assets = self.look();
-                *seen = Some((Instant::now(), assets.clone()));
-                assets
+    /// What is there now, or was a second ago while somebody [watches](Self::watch).
+    pub fn assets(&self) -> Arc<Assets> {
+        Arc::clone(&self.seen.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Looks once a second, away from the threads that answer requests, until it is dropped.
+    pub async fn watch(self: Arc<Self>) {
+        let mut turn = tokio::time::interval(LOOK_EVERY);
+        turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            turn.tick().await;
+            let site = Arc::clone(&self);
+            // An error means that the process ends.
+            if tokio::task::spawn_blocking(move || site.look_again())
+                .await
+                .is_err()
+            {
+                return;
             }
+        }
+    }
+
+    fn look_again(&self) {
+        let assets = self.look();
+        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
+        if **seen != assets {
+            *seen = Arc::new(assets);
         }
     }
 
@@ -140,6 +161,24 @@ mod tests {
         assert_eq!(bundle.js, "/pkg/app.2.js");
         assert_eq!(bundle.wasm, "/pkg/app_bg.wasm");
         assert!(choose(&names(&["app.js"]), "").bundle.is_none());
+    }
+
+    #[tokio::test]
+    async fn what_is_built_later_is_seen_without_being_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Arc::new(Site::new(folder.path().to_owned(), PathBuf::new()));
+        assert_eq!(*site.assets(), Assets::default());
+        std::fs::create_dir(folder.path().join("pkg")).unwrap();
+        std::fs::write(folder.path().join("pkg/app.css"), "x").unwrap();
+        let seen = async {
+            while site.assets().stylesheet.is_none() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            () = Arc::clone(&site).watch() => panic!("nobody watches"),
+            seen = tokio::time::timeout(Duration::from_secs(10), seen) => seen.unwrap(),
+        }
     }
 
     #[test]

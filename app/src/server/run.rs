@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use service::health::Health;
 use service::telemetry::{self, Kind, Metric, Telemetry};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +23,7 @@ const METRICS: [Metric; 1] = [Metric {
     name: "shop_page_views_dropped_total",
     kind: Kind::Counter,
     unit: metrics::Unit::Count,
-    help: "Page views that could not be recorded, because Kafka was away or too many were under way",
+    help: "Page views, and looks at a style by \"Show options\", that were not recorded: Kafka was away or too many were under way",
 }];
 
 /// Serves the shop on `listener` until `shutdown` is cancelled.
@@ -41,6 +42,7 @@ pub async fn run(
     tokio::spawn(readiness::watch(
         shop.store.clone(),
         postgres,
+        Arc::clone(&shop.postgres),
         shutdown.clone(),
     ));
     let ops = telemetry

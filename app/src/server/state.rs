@@ -6,6 +6,7 @@ use super::views::PageViews;
 use collector::{Collector, CollectorSettings};
 use secrecy::ExposeSecret;
 use service::health::Health;
+use service::outage::Outage;
 use std::sync::Arc;
 use store::{Store, StoreOptions};
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,10 @@ pub struct Shop {
     pub store: Store,
     /// The topic's name, for those who want to look.
     pub topic: Arc<str>,
+    /// Where they would look.
+    pub brokers: Arc<str>,
+    /// Who says that Postgres is away, whoever notices.
+    pub(super) postgres: Arc<Outage>,
     /// The site's files.
     pub(super) site: Arc<Site>,
     /// What records that pages were seen.
@@ -45,8 +50,17 @@ impl Shop {
                 ..StoreOptions::default()
             },
         )?;
+        let postgres = Arc::new(Outage::new("Postgres"));
+        let site = Arc::new(site(&settings.site));
+        tokio::spawn({
+            let (stop, watch) = (stop.clone(), Arc::clone(&site).watch());
+            async move { stop.run_until_cancelled(watch).await }
+        });
         let collector = Collector::start(
-            CollectorSettings::new(settings.kafka.clone()),
+            CollectorSettings {
+                postgres: Arc::clone(&postgres),
+                ..CollectorSettings::new(settings.kafka.clone())
+            },
             Some(store.clone()),
             health,
             stop.clone(),
@@ -56,7 +70,9 @@ impl Shop {
             collector,
             store,
             topic: settings.kafka.kafka_topic.as_str().into(),
-            site: Arc::new(site(&settings.site)),
+            brokers: settings.kafka.kafka_brokers.as_str().into(),
+            postgres,
+            site,
             stop,
             reload_port: std::env::var_os("LEPTOS_WATCH").map(|_| settings.site.leptos_reload_port),
         })
