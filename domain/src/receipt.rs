@@ -54,8 +54,11 @@ pub struct StoredRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum Progress {
-    /// Acknowledged, not yet a row.
+    /// Not yet a row, as far as anybody can say.
     Waiting,
+    /// The consumer has passed this offset, and there is neither such a row nor a reject: the address
+    /// is not that of an event, or its row has been removed since.
+    Unknown,
     /// A row in Postgres.
     Stored {
         /// Milliseconds from `received_at` to the row's `stored_at`.

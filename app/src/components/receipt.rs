@@ -16,6 +16,8 @@ pub struct ReceiptView {
     pub place: Place,
     /// The topic's name.
     pub topic: String,
+    /// The brokers to ask for it, comma-separated `host:port`.
+    pub brokers: String,
     /// The JSON as sent, byte for byte; none when this browser no longer carries it.
     pub message: Option<String>,
     /// How far the event has come.
@@ -37,6 +39,7 @@ pub fn receipt(receipt: ReceiptView) -> AnyView {
         received_at,
         place,
         topic,
+        brokers,
         message,
         progress,
         select,
@@ -44,6 +47,20 @@ pub fn receipt(receipt: ReceiptView) -> AnyView {
         progress_href,
         inside,
     } = receipt;
+    // The address alone proves nothing; the message was carried by the browser that sent the click.
+    let known = match progress {
+        Progress::Waiting => message.is_some(),
+        Progress::Unknown => false,
+        Progress::Stored { .. } | Progress::Rejected { .. } => true,
+    };
+    let (place_label, time_label) = if known {
+        ("In Kafka", "Accepted at")
+    } else {
+        (
+            "In Kafka, says the address",
+            "Accepted at, says the address",
+        )
+    };
     let title = if inside {
         view! { <h2>"Your receipt"</h2> }.into_any()
     } else {
@@ -72,17 +89,17 @@ pub fn receipt(receipt: ReceiptView) -> AnyView {
     });
     view! {
         <article class="receipt" data-progress=progress_href>
-            {title} {status(&progress)} {journey(place, &progress)}
+            {title} {status(&progress, known)} {known.then(|| journey(place, &progress))}
             <dl class="receipt__facts">
                 <dt>"Event id"</dt>
                 <dd data-fact="event-id">{event_id}</dd>
-                <dt>"In Kafka"</dt>
+                <dt>{place_label}</dt>
                 <dd data-fact="place">{lies}</dd>
-                <dt>"Accepted at"</dt>
+                <dt>{time_label}</dt>
                 <dd data-fact="received-at">{received_at}</dd>
             </dl>
             {part("The message as sent")}
-            {sent(message, &topic, place)}
+            {sent(message, &topic, &brokers, place)}
             {part("The row as stored")}
             {stored(&progress)}
             {part("See it yourself")}
@@ -97,11 +114,16 @@ pub fn receipt(receipt: ReceiptView) -> AnyView {
     .into_any()
 }
 
-/// One sentence that says how far the click has come.
-pub fn status_text(progress: &Progress) -> String {
+/// One sentence that says how far the click has come; `known` when there is more than an address to
+/// say that there was one.
+fn status_text(progress: &Progress, known: bool) -> String {
     match progress {
-        Progress::Waiting => {
+        Progress::Waiting if known => {
             "Accepted: your click is in Kafka and on its way to Postgres.".to_owned()
+        }
+        Progress::Waiting => "Waiting for a row with this id.".to_owned(),
+        Progress::Unknown => {
+            "The consumer has passed this offset, and there is no such row.".to_owned()
         }
         Progress::Stored { after_ms, .. } => {
             format!("Your click is stored in Postgres, {after_ms} ms after the shop accepted it.")
@@ -112,15 +134,15 @@ pub fn status_text(progress: &Progress) -> String {
     }
 }
 
-fn status(progress: &Progress) -> AnyView {
+fn status(progress: &Progress, known: bool) -> AnyView {
     let class = match progress {
         Progress::Waiting => "receipt__status receipt__status--waiting",
         Progress::Stored { .. } => "receipt__status receipt__status--stored",
-        Progress::Rejected { .. } => "receipt__status receipt__status--failed",
+        Progress::Rejected { .. } | Progress::Unknown => "receipt__status receipt__status--failed",
     };
     view! {
         <p class=class data-status="">
-            {status_text(progress)}
+            {status_text(progress, known)}
         </p>
     }
     .into_any()
@@ -134,12 +156,12 @@ fn journey(place: Place, progress: &Progress) -> AnyView {
     let waiting = matches!(progress, Progress::Waiting);
     let last = match progress {
         Progress::Rejected { .. } => "Kept in rejected_events",
-        Progress::Waiting | Progress::Stored { .. } => "A row in Postgres",
+        Progress::Waiting | Progress::Unknown | Progress::Stored { .. } => "A row in Postgres",
     };
     view! {
         <ol class="journey">
             <li class=DONE>"Accepted by the shop"</li>
-            <li class=if in_kafka { DONE } else { NOW }>"In Kafka, on two brokers or more"</li>
+            <li class=if in_kafka { DONE } else { NOW }>"In Kafka, on enough brokers"</li>
             <li class=if waiting && in_kafka { NOW } else if waiting { AHEAD } else { DONE }>
                 {last}
             </li>
@@ -149,7 +171,7 @@ fn journey(place: Place, progress: &Progress) -> AnyView {
 }
 
 /// The JSON as sent, or the command that reads it from the topic.
-fn sent(message: Option<String>, topic: &str, place: Place) -> AnyView {
+fn sent(message: Option<String>, topic: &str, brokers: &str, place: Place) -> AnyView {
     match (message, place) {
         (Some(json), _) => {
             view! { <pre class="receipt__code" id="receipt-message" tabindex="0">{json}</pre> }
@@ -157,20 +179,24 @@ fn sent(message: Option<String>, topic: &str, place: Place) -> AnyView {
         }
         (None, Place::Kafka { partition, offset }) => {
             let command =
-                format!("kcat -C -b 127.0.0.1:19092 -t {topic} -p {partition} -o {offset} -c 1");
+                format!("kcat -C -b {brokers} -t {topic} -p {partition} -o {offset} -c 1");
             view! {
-                <p>"This browser no longer carries it. It still lies in the topic:"</p>
+                <p>"This browser does not carry it. What lies at this place in the topic:"</p>
                 <pre class="receipt__code" id="receipt-message" tabindex="0">{command}</pre>
             }
             .into_any()
         }
-        (None, Place::Spool) => view! { <p>"This browser no longer carries it."</p> }.into_any(),
+        (None, Place::Spool) => view! { <p>"This browser does not carry it."</p> }.into_any(),
     }
 }
 
 fn stored(progress: &Progress) -> AnyView {
     match progress {
         Progress::Waiting => view! { <p>"Not yet: the consumer has still to reach it."</p> }.into_any(),
+        Progress::Unknown => {
+            view! { <p>"None: either the address is not that of a click, or the row has been removed since."</p> }
+                .into_any()
+        }
         Progress::Rejected { .. } => view! { <p>"None: the event was rejected."</p> }.into_any(),
         Progress::Stored { row: None, .. } => {
             view! { <p>"A row of " <code>"events"</code> "; only a product choice is also a row of " <code>"clickstream_data"</code> "."</p> }

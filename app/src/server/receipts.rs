@@ -8,7 +8,7 @@
 use super::form::Form;
 use super::state::Shop;
 use crate::components::receipt::ReceiptView;
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta, Utc};
 use collector::{Accepted, Waited};
 use domain::receipt::{Place, Progress, Receipt};
 use domain::wire::time_text;
@@ -17,6 +17,13 @@ use uuid::Uuid;
 
 /// How long a row may take to be read before the receipt says "on its way": Postgres may be away.
 const READ_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long the row counts more than the offsets: until then these may still be those of a topic that
+/// has been made anew.
+const OFFSETS_DOUBTED: TimeDelta = TimeDelta::seconds(30);
+
+/// The times that RFC 3339 and Postgres can both write: 1970 to 9999, in microseconds since 1970.
+const TIMES_US: std::ops::Range<i64> = 0..253_402_300_800_000_000;
 
 /// How long a browser carries the JSON of a click, in seconds.
 pub const SENT_KEPT_S: u32 = 3600;
@@ -31,9 +38,10 @@ pub fn read(event_id: &str, query: &Form) -> Option<Receipt> {
         (None, None) if query.get("p").is_none() && query.get("o").is_none() => Place::Spool,
         _ => return None,
     };
+    let time = query.number("t").filter(|us| TIMES_US.contains(us))?;
     Some(Receipt {
         event_id: Uuid::parse_str(event_id).ok()?,
-        received_at: DateTime::from_timestamp_micros(query.number("t")?)?,
+        received_at: DateTime::from_timestamp_micros(time)?,
         place,
     })
 }
@@ -73,11 +81,20 @@ pub async fn progress(shop: &Shop, receipt: &Receipt, patience: Duration) -> Pro
     let found = shop.store.progress(&shop.topic, receipt);
     match tokio::time::timeout(READ_PATIENCE, found).await {
         Ok(Ok(Some(progress))) => progress,
-        Ok(Ok(None)) | Err(_) => Progress::Waiting,
+        Ok(Ok(None)) => without_a_row(waited, Utc::now() - receipt.received_at),
+        Err(_) => Progress::Waiting,
         Ok(Err(error)) => {
             tracing::debug!(%error, "cannot read how far an event has come");
             Progress::Waiting
         }
+    }
+}
+
+/// What there is to say of an event of that age that is neither a row nor a reject.
+fn without_a_row(waited: Waited, age: TimeDelta) -> Progress {
+    match waited {
+        Waited::Stored if age.abs() >= OFFSETS_DOUBTED => Progress::Unknown,
+        Waited::Stored | Waited::NotYet => Progress::Waiting,
     }
 }
 
@@ -95,6 +112,7 @@ pub fn view(
         received_at: time_text(receipt.received_at),
         place: receipt.place,
         topic: shop.topic.to_string(),
+        brokers: shop.brokers.to_string(),
         select: select(receipt, message.as_deref(), &progress),
         message,
         progress,
@@ -124,7 +142,7 @@ fn select(receipt: &Receipt, message: Option<&str>, progress: &Progress) -> Stri
                 Place::Spool => "SELECT * FROM rejected_events;".to_owned(),
             };
         }
-        Progress::Waiting => message.and_then(username_of_choice),
+        Progress::Waiting | Progress::Unknown => message.and_then(username_of_choice),
     };
     match buyer {
         Some(username) => format!(
@@ -180,9 +198,27 @@ mod tests {
     #[case("p=1&t=1")]
     #[case("p=1&o=9223372036854775807&t=1")]
     #[case("p=1&o=1&t=9223372036854775807")]
+    #[case("p=1&o=1&t=-9223372036854775808")]
+    #[case("p=1&o=1&t=8210266876799999999")]
+    #[case("p=1&o=1&t=-8334601228800000000")]
+    #[case("p=1&o=1&t=253402300800000000")]
+    #[case("p=1&o=1&t=-1")]
     fn half_an_address_is_none(#[case] query: &str) {
         let id = Uuid::nil().to_string();
         assert_eq!(read(&id, &Form::parse(query.as_bytes())), None);
+    }
+
+    #[rstest]
+    #[case(Waited::Stored, 30, Progress::Unknown)]
+    #[case(Waited::Stored, 29, Progress::Waiting)]
+    #[case(Waited::Stored, -100, Progress::Unknown)]
+    #[case(Waited::NotYet, 100, Progress::Waiting)]
+    fn an_offset_long_passed_without_a_row_is_not_waited_for(
+        #[case] waited: Waited,
+        #[case] age_s: i64,
+        #[case] said: Progress,
+    ) {
+        assert_eq!(without_a_row(waited, TimeDelta::seconds(age_s)), said);
     }
 
     #[test]
