@@ -5,14 +5,17 @@
 use crate::catalogue::{Category, Color, Gender, Size, Style};
 use serde::{Deserialize, Serialize};
 
-/// A choice of options. Any of them may be open; a style always fits its category.
+/// A choice of options. Any of them may be open.
+///
+/// [`Choice::parse`] lets a style stand only beside its own category. A choice read from a message or
+/// built by hand is not checked for that: it says what its producer said.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Choice {
     /// Shirt or trousers.
     pub category: Option<Category>,
     /// Whose cut.
     pub gender: Option<Gender>,
-    /// Which garment; given only with its own category.
+    /// Which garment.
     pub style: Option<Style>,
     /// How large.
     pub size: Option<Size>,

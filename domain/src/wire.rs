@@ -1,8 +1,10 @@
 //! The event as one flat JSON object: what every Kafka record of the topic holds.
 //!
-//! Encoding and decoding are each other's inverse for every event that passes [`Event::check`];
-//! a message of an older producer, with only the six keys of a product choice, is understood too, and
-//! keys that nobody knows are kept in `properties`.
+//! An event is read back as it was written when it passes [`Event::check`], its times are whole
+//! microseconds that [`decode`] can believe, and it carries a choice where its type is `add_to_cart`;
+//! what the collector makes is so. A message of an older producer, with only the six keys of a product
+//! choice, is understood too. A key that nobody knows is kept in `properties`, unless a property of that
+//! name came with the message: then the property stays and the key is dropped.
 
 use crate::catalogue::{Category, Gender, Size, Style};
 use crate::choice::Choice;
