@@ -1,15 +1,21 @@
 //! The shop as a browser without scripts meets it, with Kafka and Postgres away.
 
+use super::readiness;
 use super::router::router;
 use super::settings::Settings;
 use super::state::Shop;
+use crate::components::receipt::{ReceiptView, receipt};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use clap::Parser as _;
+use domain::receipt::{Place, Progress};
 use rstest::rstest;
 use service::health::Health;
+use std::io::Write;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
@@ -35,6 +41,10 @@ impl Answer {
 
 /// A shop whose brokers and database are on ports where nobody listens.
 fn shop_at(site_root: &Path) -> Router {
+    router(open(site_root))
+}
+
+fn open(site_root: &Path) -> Shop {
     let settings = Settings::parse_from([
         "app",
         "--kafka-brokers=127.0.0.1:1",
@@ -42,8 +52,7 @@ fn shop_at(site_root: &Path) -> Router {
         "--leptos-hash-file-name=/nonexistent/hash.txt",
         &format!("--leptos-site-root={}", site_root.display()),
     ]);
-    let shop = Shop::open(&settings, Health::new(), CancellationToken::new()).unwrap();
-    router(shop)
+    Shop::open(&settings, Health::new(), CancellationToken::new()).unwrap()
 }
 
 async fn send(router: Router, request: Request<Body>) -> Answer {
@@ -99,6 +108,8 @@ async fn a_name_is_remembered_where_no_script_can_read_it() {
 #[case("username=", "the clicks need an owner")]
 #[case("username=a%00b", "cannot contain the NUL character")]
 #[case("username=123456789012345678901234567890123", "at most 32 characters")]
+#[case("username=%FF", "did not arrive as text")]
+#[case("username=Ann%C3", "did not arrive as text")]
 #[tokio::test]
 async fn a_name_that_cannot_be_used_is_refused_beside_its_field(
     #[case] body: &str,
@@ -219,6 +230,132 @@ async fn a_receipt_is_a_page_that_asks_again_while_nobody_can_say() {
 }
 
 #[tokio::test]
+async fn an_address_alone_claims_nothing() {
+    let path = "/receipt/0b1f1a52-9a3e-5f6b-8d53-0c8f1f0f2a11?p=2&o=41&t=1732240000123456";
+    let body = get(path, "username=Ann").await.body;
+    assert!(body.contains("Waiting for a row with this id"), "{body}");
+    assert!(!body.contains("Accepted:") && !body.contains("Accepted by the shop"));
+    assert!(body.contains("kcat -C -b 127.0.0.1:1 "), "{body}");
+}
+
+#[tokio::test]
+async fn a_receipt_that_no_row_can_answer_stops_asking() {
+    let view = ReceiptView {
+        event_id: "7".into(),
+        received_at: "then".into(),
+        place: Place::Spool,
+        topic: "clickstream".into(),
+        brokers: "127.0.0.1:1".into(),
+        message: Some("{}".into()),
+        progress: Progress::Unknown,
+        select: "SELECT 1;".into(),
+        href: "/".into(),
+        progress_href: None,
+        inside: true,
+    };
+    let answer = super::render::fragment(StatusCode::OK, || receipt(view));
+    let bytes = axum::body::to_bytes(answer.into_body(), 1 << 20).await;
+    let html = String::from_utf8(bytes.unwrap().to_vec()).unwrap();
+    assert!(html.contains("there is no such row"), "{html}");
+    assert!(!html.contains("data-progress") && !html.contains("Accepted by the shop"));
+}
+
+#[rstest]
+#[case("9223372036854775807")]
+#[case("-9223372036854775808")]
+#[case("8210266876799999999")]
+#[case("-8334601228800000000")]
+#[tokio::test]
+async fn a_receipt_of_no_time_is_not_found(#[case] time: &str) {
+    let id = "0b1f1a52-9a3e-5f6b-8d53-0c8f1f0f2a11";
+    for path in ["", "/progress"] {
+        let answer = get(&format!("/receipt/{id}{path}?p=2&o=41&t={time}"), "").await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    }
+}
+
+#[tokio::test]
+async fn a_purchase_that_failed_is_offered_again_as_it_was() {
+    let shown = "000000010-21FF00AA";
+    let now = format!("username=Ann; cart={shown}000000021---------");
+    let answer = post("/checkout", &now, &format!("{TOKEN}&items={shown}")).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    let items = format!(r#"name="items" value="{shown}""#);
+    assert!(answer.body.contains(&items), "{}", answer.body);
+    assert!(answer.body.contains(TOKEN.trim_start_matches("token=")));
+}
+
+#[tokio::test]
+async fn a_form_never_takes_its_token_from_an_address() {
+    let answer = get(&format!("/?{TOKEN}&category=hat"), "username=Ann").await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(answer.body.contains(r#"name="token" value=""#));
+    assert!(!answer.body.contains(TOKEN.trim_start_matches("token=")));
+}
+
+#[tokio::test]
+async fn showing_options_does_not_wait_for_kafka() {
+    let path = format!("/?{TOKEN}&style_before=&category=shirt&style=Polo+shirt");
+    let asked = get(&path, "username=Ann");
+    let answer = tokio::time::timeout(Duration::from_secs(1), asked).await;
+    assert_eq!(answer.unwrap().status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn that_postgres_is_away_is_said_once_whoever_notices() {
+    let said = Said::default();
+    let log = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer({
+            let said = said.clone();
+            move || said.clone()
+        })
+        .finish();
+    let _log = tracing::subscriber::set_default(log);
+    let shop = open(Path::new("/nonexistent"));
+    let health = Health::new();
+    let watch = readiness::watch(
+        shop.store.clone(),
+        health.part("postgres"),
+        Arc::clone(&shop.postgres),
+        CancellationToken::new(),
+    );
+    let receipt = domain::receipt::Receipt {
+        event_id: uuid::Uuid::nil(),
+        received_at: chrono::Utc::now(),
+        place: Place::Kafka {
+            partition: 0,
+            offset: 0,
+        },
+    };
+    // A connection is given up after five seconds; then both have noticed, more than once.
+    tokio::select! {
+        () = watch => panic!("the watch goes on"),
+        _ = shop.collector.wait_stored(&receipt, Duration::from_secs(12)) => {}
+    }
+    let text = String::from_utf8(said.0.lock().unwrap().clone()).unwrap();
+    let warnings = text
+        .lines()
+        .filter(|line| line.contains("WARN") && line.contains("Postgres"));
+    assert_eq!(warnings.count(), 1, "{text}");
+    assert_eq!(health.report().parts["postgres"], "cannot be reached");
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Said(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Said {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
 async fn a_cart_shows_what_the_browser_carries() {
     let answer = get("/cart", "username=Ann; cart=0000000000-2-1F2FFAA").await;
     assert!(answer.body.contains("nothing here") || answer.body.contains("Nothing here"));
@@ -232,10 +369,14 @@ async fn a_cart_shows_what_the_browser_carries() {
     );
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_post_from_another_site_is_turned_away() {
-    let request = Request::post("/cart")
-        .header("sec-fetch-site", "cross-site")
+async fn a_post_from_another_site_is_turned_away(
+    #[values("/cart", "/hello", "/checkout", "/click")] path: &str,
+    #[values("cross-site", "same-site", "nonsense")] site: &str,
+) {
+    let request = Request::post(path)
+        .header("sec-fetch-site", site)
         .header(header::COOKIE, "username=Ann")
         .body(Body::from(TOKEN))
         .unwrap();

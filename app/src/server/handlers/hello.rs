@@ -40,8 +40,11 @@ pub fn show(shop: &Shop, visitor: &Visitor, choice: Choice) -> Response {
 pub async fn answer(State(shop): State<Shop>, visitor: Visitor, body: Bytes) -> Response {
     let form = Form::parse(&body);
     let (choice, _) = form.usable_choice();
-    let given = form.get("username").unwrap_or_default();
-    match Username::parse(given) {
+    let given = form.text("username");
+    let name = given
+        .map_err(|error| error.to_string())
+        .and_then(|given| Username::parse(given).map_err(|error| error.to_string()));
+    match name {
         Ok(name) => with_cookies(
             super::see(&address::shop(&choice)),
             [username_cookie(&name), visitor.session_cookie()],
@@ -49,11 +52,12 @@ pub async fn answer(State(shop): State<Shop>, visitor: Visitor, body: Bytes) -> 
         Err(error) => {
             let view = HelloView {
                 name: given
+                    .unwrap_or_default()
                     .chars()
                     .filter(|c| *c != '\0')
                     .take(SHOWN_AGAIN_MAX)
                     .collect(),
-                error: Some(error.to_string()),
+                error: Some(error),
                 choice,
             };
             let status = StatusCode::UNPROCESSABLE_ENTITY;
