@@ -1,11 +1,14 @@
--- Types, pages and users of the events received since a time, in one pass over them.
+-- Types, pages and users of the events written since a time, in one pass over them.
+--
+-- Written, not received: after a backlog, what comes late is news, too. The bound on `received_at` is as long as Kafka
+-- keeps a record; it only spares the older days a look.
 --
 -- Three groupings of the same rows; `grouping` tells which one a line belongs to (a bit for each column that is
 -- not part of it).
 WITH seen AS (
     SELECT type, CASE WHEN type = 'page_view' THEN path END AS page, username, count
     FROM events
-    WHERE received_at >= $1
+    WHERE stored_at >= $1 AND received_at >= $1 - interval '7 days'
 ),
 grouped AS (
     SELECT type, page, username, grouping(type, page, username) AS left_out, sum(count)::bigint AS clicks

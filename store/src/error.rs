@@ -4,11 +4,44 @@
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Postgres is away or busy; the same call may succeed later.
-    #[error("the database is unavailable: {0}")]
+    #[error("the database is away or busy: {0}")]
     Unavailable(#[source] sqlx::Error),
     /// Postgres is there and refuses; the same call will fail again.
     #[error("the database refuses: {0}")]
     Broken(#[source] sqlx::Error),
+}
+
+impl StoreError {
+    /// Whether Postgres cannot be reached or says itself that it serves nobody now. An answer such as "locked" or
+    /// "too slow" comes from a Postgres that is there.
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Unavailable(error) => is_away(error),
+            Self::Broken(_) => false,
+        }
+    }
+}
+
+impl IngestError {
+    /// The same as [`StoreError::is_away`].
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Transient(error) => is_away(error),
+            Self::Fenced | Self::Data { .. } | Self::Halt { .. } => false,
+        }
+    }
+}
+
+fn is_away(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(said) => serves_nobody(said.code().as_deref().unwrap_or_default()),
+        _ => true,
+    }
+}
+
+/// Broken connections, no connection left for us, and a server that ends, crashed or starts.
+fn serves_nobody(sqlstate: &str) -> bool {
+    sqlstate.starts_with("08") || matches!(sqlstate, "53300" | "57P01" | "57P02" | "57P03")
 }
 
 /// A batch that was not written. In each case nothing of it was, or ([`Self::Transient`]) all of it may have been.
@@ -141,6 +174,25 @@ fn describe(error: &sqlx::Error) -> String {
 mod tests {
     use super::*;
     use rstest::rstest;
+
+    #[rstest]
+    #[case::connection_broken("08006", true)]
+    #[case::starting("57P03", true)]
+    #[case::no_connection_left("53300", true)]
+    #[case::too_slow("57014", false)]
+    #[case::locked("55P03", false)]
+    #[case::deadlock("40P01", false)]
+    #[case::disk_full("53100", false)]
+    fn a_postgres_that_answers_is_not_away(#[case] sqlstate: &str, #[case] away: bool) {
+        assert_eq!(serves_nobody(sqlstate), away);
+    }
+
+    #[test]
+    fn no_answer_is_away_and_a_refusal_is_not() {
+        assert!(StoreError::from(sqlx::Error::PoolTimedOut).is_away());
+        assert!(IngestError::from(sqlx::Error::PoolTimedOut).is_away());
+        assert!(!StoreError::from(sqlx::Error::RowNotFound).is_away());
+    }
 
     #[rstest]
     #[case::text_too_long("22001", None, None, Verdict::Data)]

@@ -6,9 +6,10 @@ use chrono::{DateTime, Days, NaiveDate, Utc};
 use sqlx::{AssertSqlSafe, Connection};
 use std::fmt::Write;
 
-/// An event may have been received 30 days before its record was written, and Kafka keeps a record for 7 days
-/// before the consumer may meet it; one more for clocks.
-const DAYS_BACK: u64 = 38;
+/// An event may have been received 30 days before its record was written. Kafka keeps a record for 7 days, and up to
+/// one more: it deletes whole segments, which `consumer setup` lets grow for a day. The other two are for clocks, and
+/// for how seldom Kafka looks for what it may delete.
+const DAYS_BACK: u64 = 40;
 
 /// A consumer that nobody restarts makes partitions hourly; this is how long it may fail to.
 const DAYS_AHEAD: u64 = 7;
@@ -17,7 +18,7 @@ const DAYS_AHEAD: u64 = 7;
 const MAKING_PARTITIONS: i64 = 0x2f6b_1c9e_4d07_a853;
 
 impl Store {
-    /// Makes the daily partitions of `events` that are missing around a time: 38 days back, 7 days ahead.
+    /// Makes the daily partitions of `events` that are missing around a time: 40 days back, 7 days ahead.
     ///
     /// Safe to call at any time, by any number of processes at once. Returns how many were made. A day that was
     /// detached, but whose table is still there, stays detached.
@@ -93,9 +94,9 @@ mod tests {
     #[test]
     fn the_days_reach_from_the_oldest_possible_event_to_a_week_ahead() {
         let days = days_around(day("2024-03-01"));
-        assert_eq!(days.first(), Some(&day("2024-01-23")));
+        assert_eq!(days.first(), Some(&day("2024-01-21")));
         assert_eq!(days.last(), Some(&day("2024-03-08")));
-        assert_eq!(days.len(), 46);
+        assert_eq!(days.len(), 48);
         assert!(days.contains(&day("2024-02-29")));
     }
 

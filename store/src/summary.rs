@@ -4,7 +4,7 @@ use crate::connection::Store;
 use crate::error::StoreError;
 use chrono::{DateTime, Utc};
 
-/// Events received since some time.
+/// Events written since some time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Different usernames.
@@ -16,7 +16,7 @@ pub struct Summary {
 }
 
 impl Store {
-    /// Summarises what was received since `since`.
+    /// Summarises what was written since `since`, of the events received up to seven days before that.
     ///
     /// It reads those events, so its cost grows with the window: keep that to minutes.
     pub async fn summary(&self, since: DateTime<Utc>) -> Result<Summary, StoreError> {

@@ -176,9 +176,19 @@ async fn the_summary_counts_users_types_and_pages_of_its_window(pool: PgPool) {
         count: 3,
         ..page_view(30, "/a")
     };
+    let late = Event {
+        received_at: noon() - TimeDelta::days(2),
+        ..page_view(102, "/late")
+    };
+    let too_late = Event {
+        received_at: noon() - TimeDelta::days(8),
+        ..page_view(91, "/too-late")
+    };
     // Users 1, 2 and 3; a cart's path is no page view.
     let mut events = vec![
         old,
+        late.clone(),
+        too_late.clone(),
         nameless,
         cart_event(1),
         cart_event(11),
@@ -190,13 +200,20 @@ async fn the_summary_counts_users_types_and_pages_of_its_window(pool: PgPool) {
         ..page_view(n, &format!("/{n}"))
     }));
     store.ingest(&batch(0, &lease, events, 0)).await.unwrap();
+    // Each was written when it was received, but for the two that came late.
+    sqlx::query("UPDATE events SET stored_at = greatest(received_at, CASE WHEN event_id = ANY($1) THEN $2 END)")
+        .bind(vec![late.event_id, too_late.event_id])
+        .bind(noon())
+        .execute(&pool)
+        .await
+        .unwrap();
 
     let summary = store.summary(noon()).await.unwrap();
 
     assert_eq!(summary.unique_users, 3);
     assert_eq!(
         summary.by_type,
-        [("page_view".into(), 17), ("add_to_cart".into(), 2)]
+        [("page_view".into(), 18), ("add_to_cart".into(), 2)]
     );
     assert_eq!(summary.top_pages.len(), 10);
     assert_eq!(summary.top_pages[0], ("/a".into(), 3));

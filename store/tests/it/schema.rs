@@ -45,7 +45,7 @@ async fn partitions_are_made_once_and_reach_far_enough(pool: PgPool) {
         store.ensure_partitions(noon()),
         store.ensure_partitions(noon())
     );
-    assert_eq!(a.unwrap() + b.unwrap(), 46);
+    assert_eq!(a.unwrap() + b.unwrap(), 48);
     assert_eq!(store.ensure_partitions(noon()).await.unwrap(), 0);
     assert_eq!(
         store
@@ -55,11 +55,11 @@ async fn partitions_are_made_once_and_reach_far_enough(pool: PgPool) {
         2
     );
     let attached = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'events'::regclass";
-    assert_eq!(number(&pool, attached).await, 48);
-    // Each has the key and the BRIN of its parent.
+    assert_eq!(number(&pool, attached).await, 50);
+    // Each has the key and both BRINs of its parent.
     let indexes = "SELECT count(*) FROM pg_inherits WHERE inhparent IN (
                        SELECT indexrelid FROM pg_index WHERE indrelid = 'events'::regclass)";
-    assert_eq!(number(&pool, indexes).await, 96);
+    assert_eq!(number(&pool, indexes).await, 150);
     store.close().await;
 }
 
