@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use domain::NextOffset;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaResult;
+use service::outage::Complaint;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{FirstContact, Holder, Lease, StoreError};
@@ -30,10 +31,11 @@ pub async fn acquire(
 ) -> Option<Result<Start, Halt>> {
     wait(after, cancel).await?;
     let mut failures = 0;
+    let refused = Complaint::new(format!("taking the lease of partition {partition}"));
     let (lease, cluster_id) = loop {
         match take(shared, client, partition).await {
             Ok(taken) => break taken,
-            Err(problem) => problem.report(shared),
+            Err(problem) => problem.report(shared, &refused),
         }
         failures += 1;
         wait(backoff::pause(failures), cancel).await?;
@@ -52,7 +54,7 @@ pub async fn acquire(
                 wait(Duration::from_millis(500), cancel).await?;
             }
             Err(error) => {
-                Problem::Kafka(error).report(shared);
+                Problem::Kafka(error).report(shared, &refused);
                 failures += 1;
                 wait(backoff::pause(failures), cancel).await?;
             }
@@ -67,10 +69,10 @@ enum Problem {
 }
 
 impl Problem {
-    fn report(self, shared: &Shared) {
+    fn report(self, shared: &Shared, call: &Complaint) {
         match self {
             Self::Kafka(error) => shared.kafka.missing(format!("{error:#}")),
-            Self::Postgres(error) => shared.postgres.missing(error),
+            Self::Postgres(error) => shared.postgres_failed(&error, call),
         }
     }
 }

@@ -6,12 +6,12 @@ use crate::measures;
 use crate::partition::State;
 use domain::NextOffset;
 use service::health::Part;
-use service::outage::Outage;
+use service::outage::{Complaint, Outage};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use store::{Ingested, PartitionKey, Store};
+use store::{Ingested, PartitionKey, Store, StoreError};
 use tokio::sync::Semaphore;
 
 /// What every part of the consumer is given.
@@ -89,7 +89,29 @@ impl Shared {
             partition,
         }
     }
+
+    /// Reports a call that Postgres did not answer or refused: as away only when it is, else as the
+    /// call's own trouble.
+    pub fn postgres_failed(&self, error: &StoreError, call: &Complaint) {
+        if error.is_away() {
+            self.postgres.missing(error);
+            return;
+        }
+        match error {
+            StoreError::Unavailable(_) => {
+                self.postgres.back();
+                call.failing(error);
+            }
+            StoreError::Broken(_) => {
+                self.postgres.refuses(error);
+                call.broken(error, REFUSED);
+            }
+        }
+    }
 }
+
+/// What to do about a refusal that no waiting mends.
+const REFUSED: &str = "look at DATABASE_URL and at what its user may do; cargo run -p consumer -- setup brings the tables up to date. It is tried again all the time";
 
 impl Reach {
     /// Reports about `what` in the log and as `part`.
@@ -117,6 +139,13 @@ impl Reach {
         *failed = None;
         self.part.ready();
         self.outage.back();
+    }
+
+    /// It is there, and refuses.
+    pub fn refuses(&self, reason: impl std::fmt::Display) {
+        *self.last_failure() = None;
+        self.outage.back();
+        self.part.unready(reason.to_string());
     }
 
     fn last_failure(&self) -> MutexGuard<'_, Option<Instant>> {
@@ -239,6 +268,10 @@ mod tests {
         reach.back();
         assert_eq!(health.report().parts["postgres"], "refused");
         *reach.last_failure() = Instant::now().checked_sub(STEADY);
+        reach.back();
+        assert!(health.report().ready);
+        reach.refuses("no such table");
+        assert_eq!(health.report().parts["postgres"], "no such table");
         reach.back();
         assert!(health.report().ready);
     }

@@ -2,7 +2,7 @@
 //! neither, because rejecting it would lose what a newer consumer can read.
 
 use crate::inbox::Chunk;
-use crate::source::Record;
+use crate::source::{Record, Schema};
 use domain::ids::RecordIdentity;
 use domain::{Event, LastSeen, Reject, wire};
 use store::{Batch, PartitionKey, RejectedRecord};
@@ -13,8 +13,8 @@ use uuid::Uuid;
 pub struct NewerSchema {
     /// The record.
     pub offset: LastSeen,
-    /// Its format's version.
-    pub schema: u32,
+    /// What it says of its format.
+    pub schema: Schema,
 }
 
 /// The batch of a chunk's records, up to the first one in a newer format, and that one.
@@ -30,10 +30,7 @@ pub fn batch(
     let mut last = None;
     let mut newer = None;
     for record in &chunk.records {
-        if let Some(schema) = record
-            .schema
-            .filter(|schema| *schema > wire::SCHEMA_VERSION)
-        {
+        if let Some(schema) = record.schema.filter(|schema| schema.is_newer()) {
             newer = Some(NewerSchema {
                 offset: record.offset,
                 schema,
@@ -131,10 +128,10 @@ mod tests {
     #[test]
     fn a_newer_format_ends_the_batch_before_it() {
         let mut unknown = record(8, GOOD);
-        unknown.schema = Some(wire::SCHEMA_VERSION + 1);
+        unknown.schema = Some(Schema::Version(wire::SCHEMA_VERSION + 1));
         let stop = NewerSchema {
             offset: LastSeen(8),
-            schema: wire::SCHEMA_VERSION + 1,
+            schema: Schema::Version(wire::SCHEMA_VERSION + 1),
         };
 
         let records = vec![record(7, GOOD), unknown.clone(), record(9, GOOD)];

@@ -6,7 +6,8 @@
 //!
 //! Order is checked at the door: a record that was dealt with is dropped, and a hole in the offsets is
 //! not believed before it was seen twice, because a record left over from an earlier position would
-//! look the same, and believing that would lose records.
+//! look the same, and believing that would lose records. It is never believed when the client said that
+//! it could not read something: it goes on after a damaged batch as if there were none.
 
 use crate::source::Record;
 use crate::start::Start;
@@ -50,8 +51,32 @@ pub struct Gap {
 pub enum Trouble {
     /// Records are missing before it. Read again from the stored offset.
     Gap(Gap),
+    /// Records are missing before it, again, and something could not be read.
+    Unreadable(Gap),
     /// It stands where the last record stood, and is another one. The topic is not the same.
     AnotherRecord(LastSeen),
+}
+
+/// What became of a record that was taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// The inbox is full now.
+    pub full: bool,
+    /// The hole before it, which was believed.
+    pub hole: Option<Gap>,
+}
+
+/// Decides about a hole: whether it may be read past.
+///
+/// `met` is the hole met the last time the same records were read; `unreadable`: this time, something
+/// could not be read since the last record that joined.
+fn judge(gap: Gap, met: Option<Gap>, unreadable: bool) -> Result<(), Trouble> {
+    match (met == Some(gap), unreadable) {
+        // A damage on the way is gone when it is read again; one at its place is not.
+        (false, _) => Err(Trouble::Gap(gap)),
+        (true, true) => Err(Trouble::Unreadable(gap)),
+        (true, false) => Ok(()),
+    }
 }
 
 /// Consecutive records, as they are to be written.
@@ -72,47 +97,51 @@ pub struct Inbox {
     /// Where the next chunk begins.
     written_to: NextOffset,
     verify: Option<LastRecord>,
-    /// The hole that was met the last time, and is believed this time.
-    believed: Option<Gap>,
+    /// The hole that was met the last time.
+    met: Option<Gap>,
+    /// Since the last record that joined, something could not be read.
+    unreadable: bool,
     records: VecDeque<Record>,
     bytes: usize,
 }
 
 impl Inbox {
-    /// An empty inbox for records from `start` on.
-    pub fn new(limits: Limits, start: &Start, believed: Option<Gap>) -> Self {
+    /// An empty inbox for records from `start` on; `met` is the hole that made it necessary, if one did.
+    pub fn new(limits: Limits, start: &Start, met: Option<Gap>) -> Self {
         Self {
             limits,
             expected: start.next,
             written_to: start.next,
             verify: start.verify,
-            believed,
+            met,
+            unreadable: false,
             records: VecDeque::new(),
             bytes: 0,
         }
     }
 
-    /// Takes a record in, or drops one that was dealt with before.
-    pub fn put(&mut self, record: Record) -> Result<(), Trouble> {
+    /// Takes a record in, or drops one that was dealt with before; returns the hole that was believed.
+    pub fn put(&mut self, record: Record) -> Result<Option<Gap>, Trouble> {
         if self.expected.covers(record.offset) {
             if let Some(last) = self.verify.take_if(|last| last.offset == record.offset)
                 && last != record.print()
             {
                 return Err(Trouble::AnotherRecord(record.offset));
             }
-            return Ok(());
+            return Ok(None);
         }
-        let gap = Gap {
+        let hole = (record.offset.0 > self.expected.0).then_some(Gap {
             expected: self.expected,
             found: record.offset,
-        };
-        if record.offset.0 > self.expected.0 && self.believed != Some(gap) {
-            return Err(Trouble::Gap(gap));
+        });
+        if let Some(gap) = hole {
+            judge(gap, self.met, self.unreadable)?;
         }
+        self.unreadable = false;
         self.expected = record.offset.next();
         self.bytes += record.bytes();
         self.records.push_back(record);
-        Ok(())
+        Ok(hole)
     }
 
     /// Takes the next batch out: all that is there, up to the limits and to `at_most` records.
@@ -161,6 +190,8 @@ pub struct Mailbox {
 struct Inner {
     inbox: Inbox,
     closed: bool,
+    /// A batch was taken, and the writer has not come back for another.
+    writing: bool,
 }
 
 impl Mailbox {
@@ -170,21 +201,25 @@ impl Mailbox {
             inner: Mutex::new(Inner {
                 inbox,
                 closed: false,
+                writing: false,
             }),
             filled: Notify::new(),
             drained: Condvar::new(),
         }
     }
 
-    /// Puts a record in; says whether the inbox is full now.
-    pub fn put(&self, record: Record) -> Result<bool, Trouble> {
+    /// Puts a record in.
+    pub fn put(&self, record: Record) -> Result<Taken, Trouble> {
         let mut inner = self.lock();
         let was_empty = inner.inbox.is_empty();
-        inner.inbox.put(record)?;
+        let hole = inner.inbox.put(record)?;
         if was_empty && !inner.inbox.is_empty() {
             self.filled.notify_one();
         }
-        Ok(inner.inbox.is_full())
+        Ok(Taken {
+            full: inner.inbox.is_full(),
+            hole,
+        })
     }
 
     /// Waits for room, but not longer than `patience`; says whether there is some.
@@ -203,9 +238,20 @@ impl Mailbox {
         !self.lock().inbox.is_full()
     }
 
-    /// Whether nothing waits to be written.
+    /// Notes that Kafka's client could not read something that may be of this partition.
+    pub fn unreadable(&self) {
+        self.lock().inbox.unreadable = true;
+    }
+
+    /// Whether something could not be read since the last record that joined.
+    pub fn is_unreadable(&self) -> bool {
+        self.lock().inbox.unreadable
+    }
+
+    /// Whether nothing waits to be written, or is being written.
     pub fn is_idle(&self) -> bool {
-        self.lock().inbox.is_empty()
+        let inner = self.lock();
+        inner.inbox.is_empty() && !inner.writing
     }
 
     /// Waits until there are records; false once the mailbox is closed.
@@ -214,7 +260,8 @@ impl Mailbox {
     pub async fn filled(&self) -> bool {
         loop {
             {
-                let inner = self.lock();
+                let mut inner = self.lock();
+                inner.writing = false;
                 if inner.closed {
                     return false;
                 }
@@ -233,6 +280,7 @@ impl Mailbox {
             return None;
         }
         let chunk = inner.inbox.take(at_most)?;
+        inner.writing = true;
         self.drained.notify_one();
         Some(chunk)
     }

@@ -15,8 +15,10 @@ pub const LAG_EVENTS: &str = "consumer_lag_events";
 pub const PARTITIONS: &str = "consumer_partitions";
 /// Ingest statements that failed, by `kind`.
 pub const INGEST_FAILURES_TOTAL: &str = "consumer_ingest_failures_total";
+/// Holes in the offsets that were believed.
+pub const HOLES_TOTAL: &str = "consumer_offset_holes_total";
 
-const ALL: [Metric; 6] = [
+const ALL: [Metric; 7] = [
     Metric {
         name: BATCH_EVENTS,
         kind: Kind::Histogram,
@@ -52,6 +54,12 @@ const ALL: [Metric; 6] = [
         kind: Kind::Counter,
         unit: Unit::Count,
         help: "Ingest statements that failed: transient, fenced, data or halt",
+    },
+    Metric {
+        name: HOLES_TOTAL,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Holes in the offsets that were met twice and read past: transactions' markers, compaction",
     },
 ];
 

@@ -14,10 +14,10 @@ use chrono::Utc;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::Consumer;
 use service::health::{Health, Part};
+use service::outage::Complaint;
 use service::telemetry::Telemetry;
 use std::sync::Arc;
 use std::time::Duration;
-use store::Store;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -58,7 +58,7 @@ pub async fn run(cli: &Cli, telemetry: &Telemetry) -> anyhow::Result<()> {
 
     let work = async {
         tables_are_there(&shared, &setup).await;
-        make_partitions(&shared.store, &shared.postgres).await;
+        make_partitions(&shared).await;
         tokio::spawn(keep_making_partitions(shared.clone()));
         tokio::spawn(summary::summarise(shared.clone()));
         tokio::spawn(watch_halts(shared.clone(), health.part("partitions")));
@@ -124,6 +124,7 @@ fn client(config: &ClientConfig) -> anyhow::Result<Client> {
 /// Waits until the tables are as this build needs them.
 async fn tables_are_there(shared: &Shared, part: &Part) {
     let mut said = false;
+    let refused = Complaint::new("looking at the tables");
     loop {
         match shared.store.schema_is_current().await {
             Ok(true) => {
@@ -138,7 +139,7 @@ async fn tables_are_there(shared: &Shared, part: &Part) {
                     "the tables are not there yet, or older than this build",
                 );
             }
-            Err(error) => shared.postgres.missing(error),
+            Err(error) => shared.postgres_failed(&error, &refused),
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }
@@ -183,16 +184,19 @@ fn say_once(said: &mut bool, part: &Part, what: &str) {
 }
 
 /// Makes the partitions of `events` for the days around today; tries until it is done.
-async fn make_partitions(store: &Store, postgres: &Reach) {
+async fn make_partitions(shared: &Shared) {
     let mut failures = 0;
+    let refused = Complaint::new("making the coming days' tables");
     loop {
-        match store.ensure_partitions(Utc::now()).await {
-            Ok(0) => return,
+        match shared.store.ensure_partitions(Utc::now()).await {
             Ok(made) => {
-                tracing::info!(made, "made daily partitions");
+                refused.over();
+                if made > 0 {
+                    tracing::info!(made, "made daily partitions");
+                }
                 return;
             }
-            Err(error) => postgres.missing(error),
+            Err(error) => shared.postgres_failed(&error, &refused),
         }
         failures += 1;
         tokio::time::sleep(backoff::pause(failures)).await;
@@ -202,7 +206,7 @@ async fn make_partitions(store: &Store, postgres: &Reach) {
 async fn keep_making_partitions(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(PARTITIONS_EVERY).await;
-        make_partitions(&shared.store, &shared.postgres).await;
+        make_partitions(&shared).await;
     }
 }
 

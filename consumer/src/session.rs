@@ -6,16 +6,18 @@
 
 use crate::acquire;
 use crate::board::{Shared, Stall};
-use crate::inbox::{Gap, Inbox, Mailbox, Trouble};
+use crate::inbox::{Gap, Inbox, Mailbox, Taken, Trouble};
+use crate::measures;
 use crate::partition::{Action, Event, State, step};
 use crate::source::{Change, Client, Record};
-use crate::start::{Start, another_record};
+use crate::start::{Start, another_record, unreadable};
 use crate::writer::Writer;
 use domain::NextOffset;
-use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use service::outage::Complaint;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -24,16 +26,15 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+mod ending;
+mod trouble;
+
 /// How long one poll may wait; what other threads report is heard at least so often.
 const POLL: Duration = Duration::from_millis(50);
 /// Messages taken between two looks at what others report.
 const POLLS_AT_ONCE: usize = 1_000;
 /// How long a full inbox may hold up the other partitions before its partition is paused.
 const ROOM_PATIENCE: Duration = Duration::from_millis(100);
-/// How often Kafka is told the offsets, for its own tools.
-const COMMIT_EVERY: Duration = Duration::from_secs(1);
-/// How long the batches under way may take at the end.
-const LAST_BATCHES: Duration = Duration::from_secs(5);
 
 /// Why a session ended.
 #[derive(Debug)]
@@ -79,14 +80,18 @@ pub struct Session {
     generation: u64,
     committed: HashMap<i32, NextOffset>,
     last_commit: Instant,
+    /// What the client complained about, each said once.
+    complaints: Vec<RDKafkaErrorCode>,
 }
 
 struct Partition {
     state: State,
     generation: u64,
     failures: u32,
-    believed: Option<Gap>,
+    /// The hole that was met and is being read again.
+    met: Option<Gap>,
     reading: Option<Reading>,
+    slow: Arc<Complaint>,
     /// Ends the taking of the lease.
     cancel: CancellationToken,
 }
@@ -112,6 +117,7 @@ impl Session {
             generation: 0,
             committed: HashMap::new(),
             last_commit: Instant::now(),
+            complaints: Vec::new(),
         }
     }
 
@@ -172,17 +178,24 @@ impl Session {
             return;
         };
         match reading.mailbox.put(Record::from_message(message)) {
-            Ok(false) => {}
-            Ok(true) => {
-                if !reading.paused && !reading.mailbox.wait_for_room(ROOM_PATIENCE) {
+            Ok(Taken { full, hole }) => {
+                if let Some(gap) = hole {
+                    metrics::counter!(measures::HOLES_TOTAL).increment(1);
+                    tracing::info!(partition = number, expected = %gap.expected, found = %gap.found, "the offsets between hold no records, such as a transaction's markers; going on");
+                }
+                if full && !reading.paused && !reading.mailbox.wait_for_room(ROOM_PATIENCE) {
                     let list = list(&self.shared.topic, number, None);
                     reading.paused = log_failure("pausing", self.client.pause(&list));
                 }
             }
             Err(Trouble::Gap(gap)) => {
                 tracing::warn!(partition = number, expected = %gap.expected, found = %gap.found, "offsets are missing; reading again to make sure");
-                partition.believed = Some(gap);
+                partition.met = Some(gap);
                 self.happened(number, Event::ReadAgain);
+            }
+            Err(Trouble::Unreadable(gap)) => {
+                let halt = unreadable(number, reading.epoch, gap.expected, Some(gap.found));
+                self.happened(number, Event::Broken(halt));
             }
             Err(Trouble::AnotherRecord(offset)) => {
                 let halt = another_record(number, reading.epoch, offset);
@@ -199,42 +212,11 @@ impl Session {
             match news {
                 News::Partition(report) => self.reported(report),
                 News::Stalled(number, stall) => {
-                    let reading = self.partitions.get(&number)?.reading.as_ref();
-                    let waits = reading.is_some_and(|reading| reading.mailbox.is_idle());
-                    if waits && self.shared.board.stalls(number, stall) {
-                        return Some(format!(
-                            "partition {number} has records from {} to {} that do not come",
-                            stall.next, stall.high
-                        ));
+                    if let Some(broken) = self.stalled(number, stall) {
+                        return Some(broken);
                     }
                 }
             }
-        }
-        None
-    }
-
-    /// What the client says about itself or about a partition that it does not name; returns why it is of
-    /// no more use, when it is.
-    fn trouble(&mut self, error: &KafkaError) -> Option<String> {
-        match error.rdkafka_error_code() {
-            // A client that has known a topic does not always find its way into a new one of that name.
-            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopicId) => {
-                return Some(format!("the topic {} is gone", self.shared.topic));
-            }
-            Some(RDKafkaErrorCode::AllBrokersDown) => {
-                self.shared.kafka.missing("no broker answers");
-            }
-            Some(RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset) => {
-                // Taking the leases again finds the partition that it is about, and why.
-                tracing::warn!(
-                    "Kafka does not have an offset that was asked for; comparing all stored offsets"
-                );
-                let numbers: Vec<i32> = self.partitions.keys().copied().collect();
-                for number in numbers {
-                    self.happened(number, Event::ReadAgain);
-                }
-            }
-            _ => tracing::debug!(%error, "Kafka client"),
         }
         None
     }
@@ -264,8 +246,9 @@ impl Session {
             state: State::Assigned,
             generation: 0,
             failures: 0,
-            believed: None,
+            met: None,
             reading: None,
+            slow: Arc::new(Complaint::new(format!("writing partition {number}"))),
             cancel: CancellationToken::new(),
         };
         self.shared.board.state(number, &partition.state);
@@ -286,7 +269,7 @@ impl Session {
         }
         if report.wrote {
             partition.failures = 0;
-            partition.believed = None;
+            partition.met = None;
         }
         self.happened(report.partition, report.event);
     }
@@ -379,9 +362,15 @@ impl Session {
         };
         tracing::info!(partition = number, epoch = start.epoch, offset = %start.next, "reading");
         self.shared.board.reads_from(number, start.next);
-        let inbox = Inbox::new(self.shared.limits, start, partition.believed);
+        let inbox = Inbox::new(self.shared.limits, start, partition.met);
         let mailbox = Arc::new(Mailbox::new(inbox));
-        let writer = Writer::new(self.shared.clone(), number, start.epoch, partition.failures);
+        let writer = Writer::new(
+            self.shared.clone(),
+            number,
+            start.epoch,
+            partition.failures,
+            partition.slow.clone(),
+        );
         partition.reading = Some(Reading {
             mailbox: mailbox.clone(),
             epoch: start.epoch,
@@ -442,54 +431,6 @@ impl Session {
                     !log_failure("resuming", self.client.resume(&list(topic, *number, None)));
             }
         }
-    }
-
-    /// Tells Kafka the stored offsets, without waiting: only so that its own tools show the lag.
-    fn tell_kafka(&mut self) {
-        if self.last_commit.elapsed() < COMMIT_EVERY {
-            return;
-        }
-        self.last_commit = Instant::now();
-        let mut news = TopicPartitionList::new();
-        for (number, view) in self.shared.board.views() {
-            let Some(next) = view.next else { continue };
-            if self.committed.insert(number, next) != Some(next) {
-                let _ =
-                    news.add_partition_offset(&self.shared.topic, number, Offset::Offset(next.0));
-            }
-        }
-        if news.count() > 0
-            && let Err(error) = self.client.commit(&news, CommitMode::Async)
-        {
-            tracing::debug!(%error, "Kafka was not told the offsets");
-        }
-    }
-
-    /// Lets the batches under way end, then leaves the group.
-    fn end(mut self) {
-        for partition in self.partitions.values_mut() {
-            partition.cancel.cancel();
-            if let Some(reading) = &partition.reading {
-                reading.mailbox.close();
-            }
-        }
-        self.tasks.close();
-        let tasks = self.tasks.clone();
-        let waited = self
-            .runtime
-            .block_on(async move { tokio::time::timeout(LAST_BATCHES, tasks.wait()).await });
-        if waited.is_err() {
-            tracing::warn!(
-                "a batch is still under way; whoever reads its partition next will wait for it"
-            );
-        }
-        self.last_commit -= COMMIT_EVERY;
-        self.tell_kafka();
-        for number in self.partitions.keys() {
-            self.shared.board.state(*number, &State::Revoked);
-        }
-        // Dropping the client answers the last rebalance and tells the group that we leave.
-        drop(self.client);
     }
 }
 

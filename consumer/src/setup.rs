@@ -18,6 +18,9 @@ use store::Store;
 /// How long to wait for one answer.
 const ANSWER: Duration = Duration::from_secs(5);
 
+/// A segment is closed after a day; the days for which `store::partitions` makes tables rest on it.
+const SEGMENT_MS: u64 = 24 * 3_600_000;
+
 /// Librdkafka's own lines go where ours go.
 #[derive(Clone, Default)]
 struct Quiet;
@@ -214,6 +217,8 @@ fn topic_settings(wanted: &SetupSettings) -> BTreeMap<&'static str, String> {
         // The broker's clock decides which day a record belongs to, whatever its producer says.
         ("message.timestamp.type", "LogAppendTime".to_owned()),
         ("retention.ms", retention_ms.to_string()),
+        // Kafka deletes whole segments: with the default of a week a record could stay for two.
+        ("segment.ms", SEGMENT_MS.to_string()),
         ("cleanup.policy", "delete".to_owned()),
         ("unclean.leader.election.enable", "false".to_owned()),
     ])
@@ -284,6 +289,7 @@ mod tests {
     fn a_topic_as_we_create_it_does_not_differ() {
         let wanted = wanted(3);
         assert_eq!(as_created(&wanted)["retention.ms"], "604800000");
+        assert_eq!(as_created(&wanted)["segment.ms"], "86400000");
         assert_eq!(as_created(&wanted)["min.insync.replicas"], "2");
         assert!(differences(&wanted, 3, &as_created(&wanted)).is_empty());
     }

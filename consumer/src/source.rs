@@ -153,25 +153,49 @@ pub struct Record {
     pub key: Option<Vec<u8>>,
     /// Its value; empty for a tombstone.
     pub value: Vec<u8>,
-    /// The version of the format that its producer claims, when that is a number.
-    pub schema: Option<u32>,
+    /// The version of the format that its producer claims, when it claims one.
+    pub schema: Option<Schema>,
+}
+
+/// What a record's header says of the version of its format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Schema {
+    /// This version.
+    Version(u32),
+    /// Something that is no number: no producer that this build knows writes that.
+    Unreadable,
+}
+
+impl Schema {
+    /// Whether this build may not read the record.
+    pub fn is_newer(self) -> bool {
+        match self {
+            Self::Version(version) => version > wire::SCHEMA_VERSION,
+            Self::Unreadable => true,
+        }
+    }
+
+    /// What the headers say; nothing when none of them is about the format.
+    fn of(headers: &impl Headers) -> Option<Self> {
+        let header = headers
+            .iter()
+            .find(|header| header.key == wire::HEADER_SCHEMA)?;
+        let version = header
+            .value
+            .and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+        Some(version.map_or(Self::Unreadable, Self::Version))
+    }
 }
 
 impl Record {
     /// Copies a message out of the client's memory.
     pub fn from_message(message: &BorrowedMessage<'_>) -> Self {
-        let schema = message.headers().and_then(|headers| {
-            let header = headers
-                .iter()
-                .find(|header| header.key == wire::HEADER_SCHEMA)?;
-            std::str::from_utf8(header.value?).ok()?.parse().ok()
-        });
         Self {
             offset: LastSeen(message.offset()),
             time_ms: message.timestamp().to_millis().unwrap_or_default(),
             key: message.key().map(<[u8]>::to_vec),
             value: message.payload().unwrap_or_default().to_vec(),
-            schema,
+            schema: message.headers().and_then(Schema::of),
         }
     }
 
@@ -212,6 +236,7 @@ impl Fnv {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use rdkafka::message::{Header, OwnedHeaders};
 
     /// A record for tests.
     pub(crate) fn record(offset: i64, value: &str) -> Record {
@@ -222,6 +247,25 @@ pub(crate) mod tests {
             value: value.as_bytes().to_vec(),
             schema: None,
         }
+    }
+
+    #[test]
+    fn a_format_that_cannot_be_read_counts_as_a_newer_one() {
+        let of = |value: Option<&[u8]>| {
+            let header = Header {
+                key: wire::HEADER_SCHEMA,
+                value,
+            };
+            Schema::of(&OwnedHeaders::new().insert(header))
+        };
+        assert_eq!(of(Some(b"1")), Some(Schema::Version(1)));
+        for unreadable in [None, Some(&b""[..]), Some(b"v2"), Some(b"\xff")] {
+            assert_eq!(of(unreadable), Some(Schema::Unreadable), "{unreadable:?}");
+        }
+        assert_eq!(Schema::of(&OwnedHeaders::new()), None);
+        assert!(Schema::Unreadable.is_newer());
+        assert!(Schema::Version(wire::SCHEMA_VERSION + 1).is_newer());
+        assert!(!Schema::Version(wire::SCHEMA_VERSION).is_newer());
     }
 
     #[test]

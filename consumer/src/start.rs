@@ -124,6 +124,32 @@ pub fn another_record(partition: i32, epoch: i64, offset: LastSeen) -> Halt {
     }
 }
 
+/// The halt of a partition from which Kafka's client could not read everything.
+///
+/// `to` is the first record after it that could be read; without one, nothing after it could.
+pub fn unreadable(partition: i32, epoch: i64, from: NextOffset, to: Option<LastSeen>) -> Halt {
+    let (range, on) = match to {
+        Some(to) => (
+            format!("the records from offset {from} up to {to}, which is not one of them,"),
+            to.to_string(),
+        ),
+        None => (
+            format!("the records from offset {from} on"),
+            "end".to_owned(),
+        ),
+    };
+    Halt {
+        epoch,
+        reason: format!(
+            "{range} cannot be read: they are damaged, or written in a way that this build does not know"
+        ),
+        repair: format!(
+            "let another copy of the partition lead, or start a newer consumer; to go on without them: {}",
+            reset(partition, &on, false)
+        ),
+    }
+}
+
 /// The command that moves a partition.
 fn reset(partition: i32, to: &str, recreated: bool) -> String {
     let recreated = if recreated { " --recreated" } else { "" };
@@ -198,6 +224,23 @@ mod tests {
         assert!(halt.reason.contains(reason), "{}", halt.reason);
         assert!(halt.repair.contains(repair), "{}", halt.repair);
         assert_eq!(halt.epoch, 3);
+    }
+
+    #[test]
+    fn what_cannot_be_read_halts_with_both_offsets_and_its_repair() {
+        let halt = unreadable(2, 3, NextOffset(5), Some(LastSeen(8)));
+        assert!(
+            halt.reason.contains("from offset 5 up to 8"),
+            "{}",
+            halt.reason
+        );
+        assert!(
+            halt.repair.contains("--partition 2 --to 8 --yes"),
+            "{}",
+            halt.repair
+        );
+        let halt = unreadable(2, 3, NextOffset(5), None);
+        assert!(halt.repair.contains("--to end --yes"), "{}", halt.repair);
     }
 
     proptest! {

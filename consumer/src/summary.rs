@@ -2,6 +2,7 @@
 
 use crate::board::Shared;
 use chrono::{TimeDelta, Utc};
+use service::outage::Complaint;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ pub async fn summarise(shared: Arc<Shared>) {
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tick.tick().await;
+    let trouble = Complaint::new("the summary of the rows");
     let mut stored_before = shared.board.stored();
     loop {
         tick.tick().await;
@@ -35,8 +37,15 @@ pub async fn summarise(shared: Arc<Shared>) {
         stored_before = stored;
         let since = Utc::now() - TimeDelta::seconds(30);
         match shared.store.summary(since).await {
-            Ok(summary) => tracing::info!("{}", line(&summary, flow)),
-            Err(error) => shared.postgres.missing(error),
+            Ok(summary) => {
+                trouble.over();
+                tracing::info!("{}", line(&summary, flow));
+            }
+            // Whether Postgres is away is for those to say who cannot do without it.
+            Err(error) if error.is_away() => {}
+            Err(error) => {
+                trouble.failing(error);
+            }
         }
     }
 }

@@ -2,12 +2,13 @@
 //! moved by an operator or another holder, and whether both sides can be reached.
 
 use crate::acquire::{self, ANSWER};
-use crate::board::{Shared, Stall};
+use crate::board::{Shared, Stall, View};
 use crate::partition::Event;
 use crate::session::{News, Report};
 use crate::source::Client;
 use domain::NextOffset;
 use rdkafka::consumer::Consumer;
+use service::outage::Complaint;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -31,11 +32,12 @@ pub async fn watch(
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut progress = Progress::default();
+    let refused = Complaint::new("looking at the leases");
     while stop.run_until_cancelled(tick.tick()).await.is_some() {
         // Each look ends soon by itself, and the client must not be held beyond the session's end.
         tokio::join!(
             look_at_kafka(&shared, &client, &sender, &mut progress),
-            look_at_leases(&shared, &sender)
+            look_at_leases(&shared, &sender, &refused)
         );
     }
 }
@@ -49,7 +51,9 @@ async fn look_at_kafka(
 ) {
     let mut answer = Ok(());
     // The stored offsets are read first: an end that is asked for afterwards cannot be before them.
-    for (number, view) in shared.board.views() {
+    let views = shared.board.views();
+    progress.keep(|number| views.get(&number).is_some_and(View::is_running));
+    for (number, view) in views {
         match acquire::watermarks(client, &shared.topic, number).await {
             Ok(kafka) => {
                 shared.board.ends_at(number, kafka.high);
@@ -88,10 +92,11 @@ async fn look_at_kafka(
 }
 
 /// Reports each lease's epoch to the partition that it is about.
-async fn look_at_leases(shared: &Shared, sender: &Sender<News>) {
+async fn look_at_leases(shared: &Shared, sender: &Sender<News>, refused: &Complaint) {
     match shared.store.leases(&shared.topic).await {
         Ok(rows) => {
             shared.postgres.back();
+            refused.over();
             for row in rows {
                 let _ = sender.send(News::Partition(Report {
                     partition: row.partition,
@@ -103,7 +108,7 @@ async fn look_at_leases(shared: &Shared, sender: &Sender<News>) {
                 }));
             }
         }
-        Err(error) => shared.postgres.missing(error),
+        Err(error) => shared.postgres_failed(&error, refused),
     }
 }
 
@@ -123,6 +128,11 @@ enum Seen {
 }
 
 impl Progress {
+    /// Forgets the partitions that nobody reads now: they wait for something else than Kafka.
+    fn keep(&mut self, is_running: impl Fn(i32) -> bool) {
+        self.0.retain(|number, _| is_running(*number));
+    }
+
     /// Judges one look at a partition.
     fn seen(&mut self, partition: i32, next: NextOffset, high: NextOffset, now: Instant) -> Seen {
         if high <= next {
@@ -175,6 +185,16 @@ mod tests {
         assert_eq!(seen[2], Seen::Fine);
         assert_eq!(seen[3], Seen::Stalled(stall));
         assert_eq!(seen[4], Seen::Fine);
+    }
+
+    #[test]
+    fn the_time_in_which_a_partition_was_not_read_is_no_stall() {
+        let (mut progress, begin) = (Progress::default(), Instant::now());
+        let (next, high) = (NextOffset(5), NextOffset(9));
+        assert_eq!(progress.seen(0, next, high, begin), Seen::Fine);
+        progress.keep(|_| false);
+        let later = begin + Duration::from_mins(1);
+        assert_eq!(progress.seen(0, next, high, later), Seen::Fine);
     }
 
     #[test]

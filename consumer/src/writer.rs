@@ -9,10 +9,11 @@ use crate::decode::{self, NewerSchema};
 use crate::inbox::{Chunk, Mailbox};
 use crate::measures;
 use crate::partition::Event;
-use crate::source::Record;
+use crate::source::{Record, Schema};
 use crate::split::{self, Next};
 use crate::start::Halt;
 use domain::{Reject, wire};
+use service::outage::Complaint;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
@@ -30,6 +31,8 @@ pub struct Writer {
     at_most: usize,
     sql_rejects: u32,
     wrote: bool,
+    /// Says once when Postgres is there and does not get a batch written.
+    slow: Arc<Complaint>,
 }
 
 /// Why a writer ended by itself.
@@ -42,13 +45,21 @@ pub struct Stopped {
 }
 
 impl Writer {
-    /// A writer for a lease that was just granted, after `failures` without a batch written.
-    pub fn new(shared: Arc<Shared>, partition: i32, epoch: i64, failures: u32) -> Self {
+    /// A writer for a lease that was just granted, after `failures` without a batch written. `slow` is the
+    /// partition's own and outlives its writers.
+    pub fn new(
+        shared: Arc<Shared>,
+        partition: i32,
+        epoch: i64,
+        failures: u32,
+        slow: Arc<Complaint>,
+    ) -> Self {
         let at_most = (shared.limits.batch_records >> failures.min(16)).max(1);
         let key = shared.key(partition);
         Self {
             shared,
             key,
+            slow,
             epoch,
             at_most,
             sql_rejects: 0,
@@ -98,10 +109,15 @@ impl Writer {
                 }
                 Err(error) => error,
             };
+            let away = error.is_away();
             match error {
                 IngestError::Fenced => return self.failed("fenced", Event::Fenced),
                 IngestError::Transient(error) => {
-                    self.shared.postgres.missing(&error);
+                    if away {
+                        self.shared.postgres.missing(&error);
+                    } else {
+                        self.slow.failing(&error);
+                    }
                     return self.failed("transient", Event::OutcomeUnknown);
                 }
                 IngestError::Halt { reason, .. } => {
@@ -137,6 +153,7 @@ impl Writer {
         let size = u32::try_from(batch.events.len() + batch.rejects.len()).unwrap_or(u32::MAX);
         metrics::histogram!(measures::BATCH_EVENTS).record(f64::from(size));
         self.shared.postgres.back();
+        self.slow.over();
         self.shared
             .board
             .wrote(self.key.partition, batch.to, &ingested);
@@ -190,12 +207,15 @@ impl Writer {
     }
 
     fn newer_schema(&self, newer: NewerSchema) -> Halt {
+        let format = match newer.schema {
+            Schema::Version(version) => format!("format {version}"),
+            Schema::Unreadable => "a format header that is no number".to_owned(),
+        };
         Halt {
             epoch: self.epoch,
             reason: format!(
-                "the record at offset {} has format {}; this build reads formats up to {}",
+                "the record at offset {} has {format}; this build reads formats up to {}",
                 newer.offset,
-                newer.schema,
                 wire::SCHEMA_VERSION
             ),
             repair: "start a newer consumer".to_owned(),

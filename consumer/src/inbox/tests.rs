@@ -48,7 +48,7 @@ fn a_hole_is_believed_when_it_is_met_a_second_time() {
         panic!("a hole was believed at once");
     };
     let mut second = Inbox::new(Limits::new(10), &start(5, None), Some(gap));
-    second.put(record(8, "far")).unwrap();
+    assert_eq!(second.put(record(8, "far")), Ok(Some(gap)));
     let chunk = second.take(10).unwrap();
     assert_eq!(
         (chunk.from, chunk.records[0].offset),
@@ -64,6 +64,52 @@ fn another_hole_is_not_believed_because_one_was() {
     };
     let mut inbox = Inbox::new(Limits::new(10), &start(5, None), Some(gap));
     assert!(inbox.put(record(9, "further")).is_err());
+}
+
+#[test]
+fn a_hole_is_read_past_only_when_everything_else_could_be_read() {
+    let gap = Gap {
+        expected: NextOffset(5),
+        found: LastSeen(8),
+    };
+    let other = Gap {
+        found: LastSeen(9),
+        ..gap
+    };
+    for unreadable in [false, true] {
+        assert_eq!(judge(gap, None, unreadable), Err(Trouble::Gap(gap)));
+        assert_eq!(judge(gap, Some(other), unreadable), Err(Trouble::Gap(gap)));
+    }
+    assert_eq!(judge(gap, Some(gap), false), Ok(()));
+    assert_eq!(
+        judge(gap, Some(gap), true),
+        Err(Trouble::Unreadable(gap)),
+        "a damaged batch is never skipped"
+    );
+}
+
+#[test]
+fn a_record_that_joins_shows_that_the_damage_was_another_partitions() {
+    let gap = Gap {
+        expected: NextOffset(6),
+        found: LastSeen(8),
+    };
+    let mailbox = Mailbox::new(Inbox::new(Limits::new(10), &start(5, None), Some(gap)));
+    mailbox.unreadable();
+    mailbox.put(record(4, "dealt with before")).unwrap();
+    assert!(mailbox.is_unreadable());
+    mailbox.put(record(5, "joins")).unwrap();
+    assert!(!mailbox.is_unreadable());
+    assert_eq!(mailbox.put(record(8, "far")).unwrap().hole, Some(gap));
+}
+
+#[test]
+fn a_mailbox_whose_batch_is_being_written_is_not_idle() {
+    let mailbox = Mailbox::new(inbox(0, Limits::new(10)));
+    assert!(mailbox.is_idle());
+    mailbox.put(record(0, "one")).unwrap();
+    mailbox.take(10).unwrap();
+    assert!(!mailbox.is_idle());
 }
 
 #[test]
@@ -133,8 +179,8 @@ async fn a_writer_waits_for_records_and_ends_when_it_is_closed() {
 #[test]
 fn the_polling_thread_does_not_wait_for_room_for_ever() {
     let mailbox = Mailbox::new(inbox(0, Limits::new(1)));
-    assert_eq!(mailbox.put(record(0, "one")), Ok(false));
-    assert_eq!(mailbox.put(record(1, "two")), Ok(true));
+    assert!(!mailbox.put(record(0, "one")).unwrap().full);
+    assert!(mailbox.put(record(1, "two")).unwrap().full);
     assert!(!mailbox.wait_for_room(Duration::from_millis(1)));
     mailbox.lock().inbox.take(1);
     assert!(mailbox.wait_for_room(Duration::from_millis(1)));
