@@ -1,6 +1,6 @@
 //! What goes into the topic comes out as rows, or is kept with its reason; the stream never stops.
 
-use crate::harness::{World, until};
+use crate::harness::{Producer, World, until};
 use collector::{Collector, CollectorSettings, Draft};
 use domain::receipt::Place;
 use domain::{Choice, EventType};
@@ -38,6 +38,35 @@ async fn a_message_with_only_the_six_keys_becomes_a_row() {
         .unwrap();
     assert_eq!(row.get::<String, _>("type"), "add_to_cart");
     assert_eq!(row.get::<String, _>("source"), "direct");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_compressed_in_any_way_become_rows() {
+    let world = World::new("compressed").await;
+    let _consumer = world.consumer();
+    let codecs = ["none", "gzip", "snappy", "lz4", "zstd"];
+    for codec in codecs {
+        // Alike and many in a batch: a batch that does not shrink would be sent as it is.
+        let messages = (0..50).map(|_| {
+            let message = format!(
+                r##"{{"username":"{codec}","category":"shirt","gender":"man","style":"Hawaiian shirt","size":"M","color":"#00FF7F"}}"##
+            );
+            (codec.to_owned(), message.into_bytes())
+        });
+        Producer::compressing(&world.brokers, &world.topic, codec)
+            .send_all(messages)
+            .await;
+    }
+    world.until_events(250, SOON).await;
+    let rows: Vec<(String, i64)> = sqlx::query_as(
+        "SELECT username, count(*) FROM clickstream_data GROUP BY username ORDER BY username",
+    )
+    .fetch_all(&world.db)
+    .await
+    .unwrap();
+    let mut wanted = codecs.map(|codec| (codec.to_owned(), 50));
+    wanted.sort();
+    assert_eq!(rows, wanted);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,6 +25,22 @@ struct Backlog {
     rows: Counts,
 }
 
+impl Backlog {
+    /// This one and another.
+    fn and(&self, other: &Self) -> Self {
+        let (a, b) = (self.rows, other.rows);
+        Self {
+            records: self.records + other.records,
+            rows: Counts {
+                events: a.events + b.events,
+                distinct_ids: a.distinct_ids + b.distinct_ids,
+                clickstream_data: a.clickstream_data + b.clickstream_data,
+                rejected: a.rejected + b.rejected,
+            },
+        }
+    }
+}
+
 /// Writes `events` different events, 20 % of them with ids that clients chose, and every 50th of those once
 /// more, as a client does that heard no answer.
 async fn write_backlog(world: &World, events: i64) -> Backlog {
@@ -161,4 +177,33 @@ async fn when_one_of_two_consumers_dies_the_other_takes_over() {
     until_progress(&world, 1).await;
     first.kill_9();
     assert_books_balance(&world, &backlog).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_frozen_past_its_session_wakes_up_and_changes_nothing() {
+    let world = World::new("frozen").await;
+    let mut first = world.start("consumer", &[], "first", &[]);
+    let second = world.start("consumer", &[], "second", &[]);
+    for consumer in [&first, &second] {
+        crate::harness::until("both consumers read partitions", SOON, || async {
+            let said = consumer.said();
+            if said.contains(" reading ") {
+                Ok(())
+            } else {
+                Err(said)
+            }
+        })
+        .await;
+    }
+    let before = write_backlog(&world, 20_000).await;
+    until_progress(&world, 1).await;
+    first.freeze();
+    let during = write_backlog(&world, 5_000).await;
+    // Only once the group has given up the frozen one can its partitions be read to their end.
+    let so_far = before.and(&during);
+    assert_books_balance(&world, &so_far).await;
+    first.thaw();
+    let after = write_backlog(&world, 5_000).await;
+    assert_books_balance(&world, &so_far.and(&after)).await;
+    assert!(first.runs(), "{}", first.said());
 }

@@ -1,7 +1,9 @@
 //! A gate between a program and a server: open, everything passes; shut, connections break and new ones
-//! are refused, as when the server is gone. The server itself, which other tests use too, notices nothing.
+//! are refused, as when the server is gone; slammed, they are also counted. The server itself, which other tests use too, notices nothing.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
@@ -11,6 +13,7 @@ pub struct Gate {
     port: u16,
     server: SocketAddr,
     passing: Option<JoinHandle<()>>,
+    attempts: Arc<AtomicUsize>,
 }
 
 impl Gate {
@@ -20,6 +23,7 @@ impl Gate {
             port: super::program::free_port(),
             server,
             passing: None,
+            attempts: Arc::default(),
         }
     }
 
@@ -28,8 +32,26 @@ impl Gate {
         ([127, 0, 0, 1], self.port).into()
     }
 
+    /// Breaks every connection, and each new one at once, counting them.
+    pub async fn slam(&mut self) {
+        self.shut().await;
+        let listener = TcpListener::bind(self.addr()).await.unwrap();
+        let attempts = self.attempts.clone();
+        self.passing = Some(tokio::spawn(async move {
+            while listener.accept().await.is_ok() {
+                attempts.fetch_add(1, Ordering::Relaxed);
+            }
+        }));
+    }
+
+    /// How often a slammed gate was tried.
+    pub fn attempts(&self) -> usize {
+        self.attempts.load(Ordering::Relaxed)
+    }
+
     /// Lets connections through.
     pub async fn open(&mut self) {
+        self.shut().await;
         let listener = TcpListener::bind(self.addr()).await.unwrap();
         let server = self.server;
         self.passing = Some(tokio::spawn(async move {

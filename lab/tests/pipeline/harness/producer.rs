@@ -20,10 +20,16 @@ pub struct Place {
 
 impl Producer {
     pub fn new(brokers: &str, topic: &str) -> Self {
+        Self::compressing(brokers, topic, "none")
+    }
+
+    /// One that compresses its batches; `codec` as librdkafka calls it.
+    pub fn compressing(brokers: &str, topic: &str, codec: &str) -> Self {
         let producer = ClientConfig::new()
             .set("bootstrap.servers", brokers)
             .set("acks", "all")
             .set("linger.ms", "5")
+            .set("compression.type", codec)
             .set("message.timeout.ms", "30000")
             .create()
             .unwrap();

@@ -52,12 +52,26 @@ impl Program {
     /// # Panics
     /// When the program still runs after `deadline`.
     pub async fn terminate(&mut self, deadline: Duration) -> ExitStatus {
-        let asked = Command::new("kill")
-            .args(["-TERM", &self.child.id().to_string()])
+        self.signal("TERM");
+        self.wait(deadline).await
+    }
+
+    /// SIGSTOP: it stands still and notices nothing, as on a machine that sleeps, until [`Self::thaw`].
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// SIGCONT.
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args([format!("-{name}"), self.child.id().to_string()])
             .status()
             .unwrap();
-        assert!(asked.success(), "{} was gone before SIGTERM", self.name);
-        self.wait(deadline).await
+        assert!(sent.success(), "{} was gone before SIG{name}", self.name);
     }
 
     /// Waits until the program has ended by itself.
