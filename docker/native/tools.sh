@@ -191,7 +191,8 @@ wasm_target_from_debian() (
   mkdir -p "$work"/lists/partial "$work"/cache/archives/partial "$work"/etc
   # shellcheck disable=SC2016 # apt's own variable, not the shell's
   mirror=$(apt-get indextargets --format '$(REPO_URI)' | grep -i debian | grep -v security | sort -u | head -n 1)
-  printf 'deb [signed-by=%s] %s trixie-backports main\n' "$keyring" "${mirror:-http://deb.debian.org/debian}" >"$work/etc/sources.list"
+  [ -n "$mirror" ] || { printf 'apt knows no Debian mirror\n'; exit 1; }
+  printf 'deb [signed-by=%s] %s trixie-backports main\n' "$keyring" "$mirror" >"$work/etc/sources.list"
   private_apt() {
     local tool=$1
     shift
@@ -227,7 +228,7 @@ cargo_tool() {
     export CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=0
     export CARGO_TARGET_DIR=${CLICKSHOP_TOOL_TARGET:-$CLICKSHOP_CACHE/tool-target}
     cargo install --root "$TOOLS" --locked "$crate" --version "$version" "$@" >>"$log" 2>&1 ||
-      # A lock file may name a release that a registry's mirror does not carry (yet).
+      # A lock file may name a release that cannot be had any more.
       run_quietly "$log" cargo install --root "$TOOLS" "$crate" --version "$version" "$@"
   )
 }
