@@ -6,7 +6,7 @@
 //! what can be chosen ([`catalogue`], [`choice`]), who chose it ([`username`]),
 //! which click it is ([`ids`]), what is recorded ([`event`]), how it travels
 //! ([`wire`]), why it can be turned away ([`reject`]), where it lies in Kafka
-//! ([`offset`]) and what the visitor is told ([`receipt`]).
+//! ([`offset`]), what the visitor is told ([`receipt`]) and how the books are kept ([`report`]).
 #![warn(missing_docs)]
 
 pub mod catalogue;
@@ -16,6 +16,7 @@ pub mod ids;
 pub mod offset;
 pub mod receipt;
 pub mod reject;
+pub mod report;
 pub mod username;
 pub mod wire;
 
