@@ -2,7 +2,8 @@
 //!
 //! The modules stand in the order in which an event passes through them: what a caller hands in
 //! ([`draft`]), how it becomes a checked event (`enrich`), how a request's messages are kept together
-//! (`request`), how they get to Kafka (`client`) whatever happens there (`producer`, `reach`), the one
+//! (`request`), how they get to Kafka (`client`) whatever happens there (`producer`, `reach`), where they
+//! are kept when they do not ([`spool`]), the one
 //! path that joins all this ([`accept`]), when the event has become a row ([`stored`]), and what is
 //! counted on the way (`telemetry`).
 //!
@@ -17,10 +18,12 @@ mod enrich;
 mod producer;
 mod reach;
 mod request;
+pub mod spool;
 pub mod stored;
 mod telemetry;
 
 pub use accept::{AcceptError, Accepted, Collector, CollectorSettings};
 pub use draft::Draft;
 pub use request::QueueLimits;
+pub use spool::{SpoolArgs, SpoolSettings, SpoolState};
 pub use stored::Waited;

@@ -1,5 +1,6 @@
 //! What the shop has to be told; each default is right on a developer's machine.
 
+use collector::SpoolArgs;
 use service::settings::{DatabaseSettings, KafkaSettings, OpsSettings};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -14,6 +15,9 @@ pub struct Settings {
     /// Where clicks go.
     #[command(flatten)]
     pub kafka: KafkaSettings,
+    /// Where they are kept while they cannot go there.
+    #[command(flatten)]
+    pub spool: SpoolArgs,
     /// Where rows are read.
     #[command(flatten)]
     pub database: DatabaseSettings,

@@ -58,6 +58,7 @@ impl Shop {
         });
         let collector = Collector::start(
             CollectorSettings {
+                spool: settings.spool.settings(),
                 postgres: Arc::clone(&postgres),
                 ..CollectorSettings::new(settings.kafka.clone())
             },

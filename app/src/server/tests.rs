@@ -50,6 +50,7 @@ fn open(site_root: &Path) -> Shop {
         "--kafka-brokers=127.0.0.1:1",
         "--database-url=postgres://nobody:nothing@127.0.0.1:1/none",
         "--leptos-hash-file-name=/nonexistent/hash.txt",
+        "--spool-max-bytes=0",
         &format!("--leptos-site-root={}", site_root.display()),
     ]);
     Shop::open(&settings, Health::new(), CancellationToken::new()).unwrap()
