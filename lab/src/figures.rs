@@ -23,6 +23,11 @@ impl Times {
         self.0.len()
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The smallest time that at least `share` (0 to 100) percent of all do not exceed; none without
     /// any.
     pub fn percentile(&self, share: usize) -> Option<Duration> {

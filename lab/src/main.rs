@@ -1,19 +1,7 @@
-//! The project's own load: whoever wants to see the pipeline at work starts here.
-//!
-//! `seed` fills it through the collector, `traffic` walks through the running shop as visitors do,
-//! `latency` measures how long a click takes to become a row. What a visit looks like is in [`visit`];
-//! nothing here is needed to run the shop.
-
-mod figures;
-mod latency;
-mod page;
-mod people;
-mod seed;
-mod shopper;
-mod traffic;
-mod visit;
+//! The lab's verbs: load for the pipeline, and measurements of it.
 
 use clap::{Parser, Subcommand};
+use lab::{latency, seed, traffic};
 use std::process::ExitCode;
 
 /// Load for the clickstream shop: generated events, simulated visitors, measurements.

@@ -1,14 +1,12 @@
 //! What goes into the topic comes out as rows, or is kept with its reason; the stream never stops.
 
-use crate::harness::{Producer, World, until};
-use collector::{Collector, CollectorSettings, Draft};
+use crate::world::World;
+use collector::Draft;
 use domain::receipt::Place;
 use domain::{Choice, EventType};
-use service::health::Health;
-use service::settings::KafkaSettings;
+use lab::stack::{Producer, until};
 use sqlx::Row;
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
 /// Long enough for a machine that is busy with other tests.
 const SOON: Duration = Duration::from_secs(40);
@@ -16,10 +14,15 @@ const SOON: Duration = Duration::from_secs(40);
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_with_only_the_six_keys_becomes_a_row() {
     let world = World::new("six_keys").await;
-    let _consumer = world.consumer();
+    let _consumer = world.consumer().unwrap();
     let message = r##"{"username":"Zoë","category":"trousers","gender":"woman","style":"Cargo pants","size":"XL","color":"#00ff7f"}"##;
-    world.producer().send(None, Some(message.as_bytes())).await;
-    world.until_events(1, SOON).await;
+    world
+        .producer()
+        .unwrap()
+        .send(None, Some(message.as_bytes()))
+        .await
+        .unwrap();
+    world.until_events(1, SOON).await.unwrap();
 
     let row = sqlx::query(
         "SELECT username, category, gender, style, size, hex_color FROM clickstream_data",
@@ -43,7 +46,7 @@ async fn a_message_with_only_the_six_keys_becomes_a_row() {
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_compressed_in_any_way_become_rows() {
     let world = World::new("compressed").await;
-    let _consumer = world.consumer();
+    let _consumer = world.consumer().unwrap();
     let codecs = ["none", "gzip", "snappy", "lz4", "zstd"];
     for codec in codecs {
         // Alike and many in a batch: a batch that does not shrink would be sent as it is.
@@ -54,10 +57,12 @@ async fn messages_compressed_in_any_way_become_rows() {
             (codec.to_owned(), message.into_bytes())
         });
         Producer::compressing(&world.brokers, &world.topic, codec)
+            .unwrap()
             .send_all(messages)
-            .await;
+            .await
+            .unwrap();
     }
-    world.until_events(250, SOON).await;
+    world.until_events(250, SOON).await.unwrap();
     let rows: Vec<(String, i64)> = sqlx::query_as(
         "SELECT username, count(*) FROM clickstream_data GROUP BY username ORDER BY username",
     )
@@ -72,16 +77,22 @@ async fn messages_compressed_in_any_way_become_rows() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_option_left_open_is_null() {
     let world = World::new("open_options").await;
-    let _consumer = world.consumer();
+    let _consumer = world.consumer().unwrap();
     let message = br#"{"username":"Ann","category":"shirt","gender":null,"style":null,"size":null,"color":null}"#;
-    world.producer().send(None, Some(message)).await;
-    world.until_events(1, SOON).await;
+    world
+        .producer()
+        .unwrap()
+        .send(None, Some(message))
+        .await
+        .unwrap();
+    world.until_events(1, SOON).await.unwrap();
     let nulls = world
         .number(
             "SELECT count(*) FROM clickstream_data WHERE category = 'shirt' AND gender IS NULL
              AND style IS NULL AND size IS NULL AND hex_color IS NULL",
         )
-        .await;
+        .await
+        .unwrap();
     assert_eq!(nulls, 1);
 }
 
@@ -95,18 +106,19 @@ async fn a_name_is_stored_exactly_as_it_was_given() {
         "\\x00 %s {} \u{202e}",
     ];
     let world = World::new("exact_names").await;
-    let _consumer = world.consumer();
-    let producer = world.producer();
+    let _consumer = world.consumer().unwrap();
+    let producer = world.producer().unwrap();
     for name in names {
         let message = serde_json::json!({
             "username": name, "category": null, "gender": null, "style": null, "size": null, "color": null
         });
         producer
             .send(None, Some(message.to_string().as_bytes()))
-            .await;
+            .await
+            .unwrap();
     }
     let wanted = i64::try_from(names.len()).unwrap();
-    world.until_events(wanted, SOON).await;
+    world.until_events(wanted, SOON).await.unwrap();
     let mut stored: Vec<String> = sqlx::query_scalar("SELECT username FROM clickstream_data")
         .fetch_all(&world.db)
         .await
@@ -120,14 +132,8 @@ async fn a_name_is_stored_exactly_as_it_was_given() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_collector_acknowledged_is_the_row() {
     let world = World::new("acknowledged").await;
-    let _consumer = world.consumer();
-    let collector = Collector::start(
-        CollectorSettings::new(kafka_settings(&world)),
-        None,
-        Health::new(),
-        CancellationToken::new(),
-    )
-    .unwrap();
+    let _consumer = world.consumer().unwrap();
+    let collector = world.collector();
     let choice = Choice {
         size: Some("M".parse().unwrap()),
         ..Choice::default()
@@ -142,7 +148,7 @@ async fn what_the_collector_acknowledged_is_the_row() {
     let Place::Kafka { partition, offset } = accepted.receipt.place else {
         panic!("not in Kafka: {:?}", accepted.receipt)
     };
-    world.until_events(1, SOON).await;
+    world.until_events(1, SOON).await.unwrap();
     let row = sqlx::query(
         "SELECT e.event_id, e.received_at, e.kafka_partition, e.kafka_offset, c.size
          FROM events e JOIN clickstream_data c USING (event_id)",
@@ -179,19 +185,20 @@ async fn a_bad_message_is_kept_with_its_reason_and_the_stream_goes_on() {
         (&large, "bytes"),
     ];
     let world = World::new("bad_messages").await;
-    let _consumer = world.consumer();
-    let producer = world.producer();
+    let _consumer = world.consumer().unwrap();
+    let producer = world.producer().unwrap();
     let mut places = Vec::new();
     for (value, _) in &bad {
-        places.push(producer.send(Some(0), Some(value)).await);
+        places.push(producer.send(Some(0), Some(value)).await.unwrap());
         // Between all the bad ones the good ones go through, in the same partition.
         producer
             .send(Some(0), Some(br#"{"username":"Good","category":"shirt"}"#))
-            .await;
+            .await
+            .unwrap();
     }
-    places.push(producer.send(Some(0), None).await);
+    places.push(producer.send(Some(0), None).await.unwrap());
     let good = i64::try_from(bad.len()).unwrap();
-    world.until_events(good, SOON).await;
+    world.until_events(good, SOON).await.unwrap();
     let rejected = i64::try_from(places.len()).unwrap();
     world
         .until_number(
@@ -200,7 +207,8 @@ async fn a_bad_message_is_kept_with_its_reason_and_the_stream_goes_on() {
             SOON,
             "SELECT count(*) FROM rejected_events",
         )
-        .await;
+        .await
+        .unwrap();
 
     for (place, (value, about)) in places.iter().zip(bad) {
         let row = sqlx::query(
@@ -220,31 +228,24 @@ async fn a_bad_message_is_kept_with_its_reason_and_the_stream_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_of_a_newer_format_stops_its_partition_and_is_not_rejected() {
     let world = World::new("newer_format").await;
-    let consumer = world.consumer();
-    let producer = world.producer();
+    let consumer = world.consumer().unwrap();
+    let producer = world.producer().unwrap();
     let message = br#"{"username":"Ann","category":"shirt"}"#;
-    producer.send(Some(0), Some(message)).await;
-    producer.send_schema(0, "2", message).await;
-    producer.send(Some(0), Some(message)).await;
-    producer.send(Some(1), Some(message)).await;
-    world.until_events(2, SOON).await;
+    producer.send(Some(0), Some(message)).await.unwrap();
+    producer.send_schema(0, "2", message).await.unwrap();
+    producer.send(Some(0), Some(message)).await.unwrap();
+    producer.send(Some(1), Some(message)).await.unwrap();
+    world.until_events(2, SOON).await.unwrap();
     until("the consumer says why it stopped", SOON, || async {
-        let said = consumer.said();
+        let said = consumer.said().unwrap();
         if said.to_lowercase().contains("schema") || said.to_lowercase().contains("newer") {
             Ok(())
         } else {
             Err(said.lines().last().unwrap_or_default().to_owned())
         }
     })
-    .await;
-    let counts = world.counts().await;
+    .await
+    .unwrap();
+    let counts = world.counts().await.unwrap();
     assert_eq!((counts.events, counts.rejected), (2, 0));
-}
-
-/// The settings of a collector inside the test.
-pub fn kafka_settings(world: &World) -> KafkaSettings {
-    KafkaSettings {
-        kafka_brokers: world.brokers.clone(),
-        kafka_topic: world.topic.clone(),
-    }
 }

@@ -1,9 +1,9 @@
 //! Kill the consumer at any moment, as often as you like: rows == events, none lost, none twice.
 
-use crate::harness::World;
-use crate::harness::world::Counts;
+use crate::world::World;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Choice, Event, EventType, Source, wire};
+use lab::stack::world::Counts;
 use serde_json::Map;
 use std::time::Duration;
 use uuid::Uuid;
@@ -57,7 +57,7 @@ async fn write_backlog(world: &World, events: i64) -> Backlog {
         messages.push(message);
     }
     let records = i64::try_from(messages.len()).unwrap();
-    world.producer().send_all(messages).await;
+    world.producer().unwrap().send_all(messages).await.unwrap();
     Backlog {
         records,
         rows: Counts {
@@ -107,15 +107,18 @@ fn wire_time(time: DateTime<Utc>) -> DateTime<Utc> {
 async fn assert_books_balance(world: &World, backlog: &Backlog) {
     world
         .until_number("the backlog is consumed", backlog.records, SOON, PROGRESS)
-        .await;
-    assert_eq!(world.counts().await, backlog.rows);
+        .await
+        .unwrap();
+    assert_eq!(world.counts().await.unwrap(), backlog.rows);
     let rolled_up = world
         .number("SELECT coalesce(sum(events), 0)::bigint FROM rollup_minute")
-        .await;
+        .await
+        .unwrap();
     assert_eq!(rolled_up, backlog.rows.events, "the rollups count the rows");
     let balance = world
         .number("SELECT coalesce(sum(stored + duplicate + rejected), 0)::bigint FROM balance")
-        .await;
+        .await
+        .unwrap();
     assert_eq!(
         balance, backlog.records,
         "each record is accounted for once"
@@ -125,13 +128,14 @@ async fn assert_books_balance(world: &World, backlog: &Backlog) {
 /// Waits until at least `records` have been consumed.
 async fn until_progress(world: &World, records: i64) {
     let what = format!("{records} records are consumed");
-    crate::harness::until(&what, SOON, || async {
-        match world.number(PROGRESS).await {
+    lab::stack::until(&what, SOON, || async {
+        match world.number(PROGRESS).await.unwrap() {
             n if n >= records => Ok(()),
             n => Err(n.to_string()),
         }
     })
-    .await;
+    .await
+    .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,10 +145,10 @@ async fn a_consumer_killed_in_mid_backlog_again_and_again_stores_each_event_once
     let kills = size("PIPELINE_KILLS", 4);
     let mut in_mid_backlog = 0;
     for kill in 1..=kills {
-        let consumer = world.consumer();
+        let consumer = world.consumer().unwrap();
         until_progress(&world, backlog.records * kill / (kills + 2)).await;
-        consumer.kill_9();
-        if world.number(PROGRESS).await < backlog.records {
+        consumer.kill_9().unwrap();
+        if world.number(PROGRESS).await.unwrap() < backlog.records {
             in_mid_backlog += 1;
         }
     }
@@ -152,7 +156,7 @@ async fn a_consumer_killed_in_mid_backlog_again_and_again_stores_each_event_once
         in_mid_backlog * 2 > kills,
         "only {in_mid_backlog} of {kills} kills met a backlog: use a larger one"
     );
-    let _consumer = world.consumer();
+    let _consumer = world.consumer().unwrap();
     assert_books_balance(&world, &backlog).await;
 }
 
@@ -160,50 +164,51 @@ async fn a_consumer_killed_in_mid_backlog_again_and_again_stores_each_event_once
 async fn a_consumer_asked_to_stop_ends_in_order_and_its_successor_goes_on_where_it_stopped() {
     let world = World::new("asked_to_stop").await;
     let backlog = write_backlog(&world, 20_000).await;
-    let mut consumer = world.consumer();
+    let mut consumer = world.consumer().unwrap();
     until_progress(&world, 1).await;
-    let status = consumer.terminate(Duration::from_secs(10)).await;
-    assert_eq!(status.code(), Some(0), "{}", consumer.said());
-    let _successor = world.consumer();
+    let status = consumer.terminate(Duration::from_secs(10)).await.unwrap();
+    assert_eq!(status.code(), Some(0), "{}", consumer.said().unwrap());
+    let _successor = world.consumer().unwrap();
     assert_books_balance(&world, &backlog).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_one_of_two_consumers_dies_the_other_takes_over() {
     let world = World::new("one_of_two").await;
-    let first = world.start("consumer", &[], "first", &[]);
-    let _second = world.start("consumer", &[], "second", &[]);
+    let first = world.start("consumer", &[], "first", &[]).unwrap();
+    let _second = world.start("consumer", &[], "second", &[]).unwrap();
     let backlog = write_backlog(&world, 20_000).await;
     until_progress(&world, 1).await;
-    first.kill_9();
+    first.kill_9().unwrap();
     assert_books_balance(&world, &backlog).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_frozen_past_its_session_wakes_up_and_changes_nothing() {
     let world = World::new("frozen").await;
-    let mut first = world.start("consumer", &[], "first", &[]);
-    let second = world.start("consumer", &[], "second", &[]);
+    let mut first = world.start("consumer", &[], "first", &[]).unwrap();
+    let second = world.start("consumer", &[], "second", &[]).unwrap();
     for consumer in [&first, &second] {
-        crate::harness::until("both consumers read partitions", SOON, || async {
-            let said = consumer.said();
+        lab::stack::until("both consumers read partitions", SOON, || async {
+            let said = consumer.said().unwrap();
             if said.contains(" reading ") {
                 Ok(())
             } else {
                 Err(said)
             }
         })
-        .await;
+        .await
+        .unwrap();
     }
     let before = write_backlog(&world, 20_000).await;
     until_progress(&world, 1).await;
-    first.freeze();
+    first.freeze().unwrap();
     let during = write_backlog(&world, 5_000).await;
     // Only once the group has given up the frozen one can its partitions be read to their end.
     let so_far = before.and(&during);
     assert_books_balance(&world, &so_far).await;
-    first.thaw();
+    first.thaw().unwrap();
     let after = write_backlog(&world, 5_000).await;
     assert_books_balance(&world, &so_far.and(&after)).await;
-    assert!(first.runs(), "{}", first.said());
+    assert!(first.runs().unwrap(), "{}", first.said().unwrap());
 }

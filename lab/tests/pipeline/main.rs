@@ -12,7 +12,7 @@
 )]
 
 mod deliver;
-mod harness;
 mod killed;
 mod outages;
 mod shop;
+mod world;

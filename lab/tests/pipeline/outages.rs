@@ -1,12 +1,10 @@
 //! Servers go away and come back; what was accepted is neither lost nor doubled, and nobody has to restart anything.
 
-use crate::deliver::kafka_settings;
-use crate::harness::{Program, World, until};
-use collector::{AcceptError, Collector, CollectorSettings, Draft};
+use crate::world::World;
+use collector::{AcceptError, Collector, Draft};
 use domain::EventType;
-use service::health::Health;
+use lab::stack::{Part, Program, until};
 use std::collections::HashSet;
-use std::process::Command;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -16,52 +14,28 @@ const SOON: Duration = Duration::from_secs(90);
 
 const MESSAGE: &[u8] = br#"{"username":"Ann","category":"shirt"}"#;
 
-/// `docker/native/servers.sh VERB PART` on the test run's own servers.
-async fn server(verb: &'static str, part: &'static str) {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../docker/native/servers.sh");
-    let done = tokio::task::spawn_blocking(move || {
-        Command::new("bash")
-            .args([script, verb, part])
-            .output()
-            .unwrap()
-    })
-    .await
-    .unwrap();
-    assert!(
-        done.status.success(),
-        "{verb} {part}: {}{}",
-        String::from_utf8_lossy(&done.stdout),
-        String::from_utf8_lossy(&done.stderr)
-    );
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_stops_and_another_dies_while_events_are_accepted() {
     let world = World::alone("broker_lost").await;
-    let _consumer = world.consumer();
-    let collector = Collector::start(
-        CollectorSettings::new(kafka_settings(&world)),
-        None,
-        Health::new(),
-        CancellationToken::new(),
-    )
-    .unwrap();
+    let _consumer = world.consumer().unwrap();
+    let collector = world.collector();
+    let topic = world.topic().unwrap();
 
     let stop = CancellationToken::new();
     let visitor = tokio::spawn(click_until(stop.clone(), collector.clone()));
     until_rows(&world, 50).await;
-    server("stop", "broker2").await;
-    let before = world.counts().await.events;
+    world.servers.stop(Part::Broker(2)).await.unwrap();
+    let before = world.counts().await.unwrap().events;
     until_rows(&world, before + 100).await;
-    server("start", "broker2").await;
+    world.servers.start(Part::Broker(2)).await.unwrap();
     until_rows(&world, before + 300).await;
     // Both copies that an acknowledgement stands for must be elsewhere before the next one dies.
-    until_in_sync(&world).await;
-    server("kill9", "broker3").await;
-    let before = world.counts().await.events;
+    topic.until_in_sync(SOON).await.unwrap();
+    world.servers.kill_9(Part::Broker(3)).await.unwrap();
+    let before = world.counts().await.unwrap().events;
     until_rows(&world, before + 100).await;
-    server("start", "broker3").await;
-    until_in_sync(&world).await;
+    world.servers.start(Part::Broker(3)).await.unwrap();
+    topic.until_in_sync(SOON).await.unwrap();
     stop.cancel();
     let clicks = visitor.await.unwrap();
     collector.shutdown().await;
@@ -85,7 +59,8 @@ async fn a_broker_stops_and_another_dies_while_events_are_accepted() {
             ))
         }
     })
-    .await;
+    .await
+    .unwrap();
 }
 
 /// What the visitors did, by the event's id.
@@ -123,59 +98,39 @@ async fn click_until(stop: CancellationToken, collector: Collector) -> Clicks {
 async fn until_rows(world: &World, at_least: i64) {
     let what = format!("{at_least} events are rows");
     until(&what, SOON, || async {
-        match world.counts().await.events {
+        match world.counts().await.unwrap().events {
             n if n >= at_least => Ok(()),
             n => Err(n.to_string()),
         }
     })
-    .await;
-}
-
-/// Waits until every replica of the topic is in sync.
-async fn until_in_sync(world: &World) {
-    use rdkafka::ClientConfig;
-    use rdkafka::consumer::{BaseConsumer, Consumer};
-    let client: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", &world.brokers)
-        .create()
-        .unwrap();
-    until("all replicas are in sync", SOON, || async {
-        let metadata = client
-            .fetch_metadata(Some(&world.topic), Duration::from_secs(10))
-            .map_err(|e| e.to_string())?;
-        let behind: Vec<_> = metadata.topics()[0]
-            .partitions()
-            .iter()
-            .filter(|p| p.isr().len() < 3)
-            .map(|p| format!("{}: {:?}", p.id(), p.isr()))
-            .collect();
-        if behind.is_empty() {
-            Ok(())
-        } else {
-            Err(behind.join(", "))
-        }
-    })
-    .await;
+    .await
+    .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_started_without_postgres_says_so_once_and_goes_on_when_it_is_there() {
     let world = World::new("late_postgres").await;
-    let mut gate = world.postgres_gate().await;
-    gate.slam().await;
-    let mut consumer = world.consumer_behind(&gate);
-    world.producer().send(None, Some(MESSAGE)).await;
+    let mut gate = world.postgres_gate().await.unwrap();
+    gate.slam().await.unwrap();
+    let mut consumer = world.consumer_behind(&gate).unwrap();
+    world
+        .producer()
+        .unwrap()
+        .send(None, Some(MESSAGE))
+        .await
+        .unwrap();
     let is_away = |consumer: &Program| {
-        let said = consumer.said();
+        let said = consumer.said().unwrap();
         said.lines().filter(|line| line.contains("is away")).count()
     };
     until("the consumer says what is missing", SOON, || async {
         match is_away(&consumer) {
-            0 => Err(consumer.said()),
+            0 => Err(consumer.said().unwrap()),
             _ => Ok(()),
         }
     })
-    .await;
+    .await
+    .unwrap();
     // Several attempts later it has still said it only once.
     let before = gate.attempts();
     until("the consumer has tried again and again", SOON, || async {
@@ -184,55 +139,62 @@ async fn a_consumer_started_without_postgres_says_so_once_and_goes_on_when_it_is
             n => Err(format!("{n} attempts")),
         }
     })
-    .await;
-    assert!(consumer.runs(), "{}", consumer.said());
-    assert_eq!(is_away(&consumer), 1, "{}", consumer.said());
-    gate.open().await;
-    world.until_events(1, SOON).await;
+    .await
+    .unwrap();
+    assert!(consumer.runs().unwrap(), "{}", consumer.said().unwrap());
+    assert_eq!(is_away(&consumer), 1, "{}", consumer.said().unwrap());
+    gate.open().await.unwrap();
+    world.until_events(1, SOON).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_whose_postgres_goes_away_and_comes_back_loses_and_doubles_nothing() {
     let world = World::new("postgres_lost").await;
-    let mut gate = world.postgres_gate().await;
-    gate.open().await;
-    let mut consumer = world.consumer_behind(&gate);
-    let producer = world.producer();
+    let mut gate = world.postgres_gate().await.unwrap();
+    gate.open().await.unwrap();
+    let mut consumer = world.consumer_behind(&gate).unwrap();
+    let producer = world.producer().unwrap();
     for round in 1..=3_i64 {
         for _ in 0..20 {
-            producer.send(None, Some(MESSAGE)).await;
+            producer.send(None, Some(MESSAGE)).await.unwrap();
         }
         gate.shut().await;
         for _ in 0..20 {
-            producer.send(None, Some(MESSAGE)).await;
+            producer.send(None, Some(MESSAGE)).await.unwrap();
         }
-        gate.open().await;
-        world.until_events(round * 40, SOON).await;
+        gate.open().await.unwrap();
+        world.until_events(round * 40, SOON).await.unwrap();
     }
-    assert!(consumer.runs(), "{}", consumer.said());
-    let counts = world.counts().await;
+    assert!(consumer.runs().unwrap(), "{}", consumer.said().unwrap());
+    let counts = world.counts().await.unwrap();
     assert_eq!((counts.events, counts.distinct_ids), (120, 120));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_started_without_kafka_goes_on_when_it_is_there() {
     let world = World::new("late_kafka").await;
-    world.producer().send(None, Some(MESSAGE)).await;
-    let mut gate = world.kafka_gate().await;
+    world
+        .producer()
+        .unwrap()
+        .send(None, Some(MESSAGE))
+        .await
+        .unwrap();
+    let mut gate = world.kafka_gate().await.unwrap();
     let settings = [("KAFKA_BROKERS", gate.addr().to_string())];
-    let mut consumer = world.start("consumer", &[], "consumer", &settings);
+    let mut consumer = world.start("consumer", &[], "consumer", &settings).unwrap();
     until("the consumer says what is missing", SOON, || async {
-        let warnings = complaints(&consumer.said());
+        let warnings = complaints(&consumer.said().unwrap());
         if warnings > 0 {
             Ok(())
         } else {
-            Err(consumer.said())
+            Err(consumer.said().unwrap())
         }
     })
-    .await;
-    assert!(consumer.runs(), "{}", consumer.said());
-    gate.open().await;
-    world.until_events(1, SOON).await;
+    .await
+    .unwrap();
+    assert!(consumer.runs().unwrap(), "{}", consumer.said().unwrap());
+    gate.open().await.unwrap();
+    world.until_events(1, SOON).await.unwrap();
 }
 
 /// Lines of a log that complain.

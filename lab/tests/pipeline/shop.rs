@@ -1,7 +1,8 @@
 //! The same pipeline through the shop's own forms, as a browser without scripts sends them.
 
-use crate::harness::program::free_port;
-use crate::harness::{Program, World, until};
+use crate::world::World;
+use lab::stack::program::free_port;
+use lab::stack::{Program, until};
 use reqwest::{Client, Response, StatusCode};
 use std::time::Duration;
 
@@ -19,11 +20,11 @@ struct Visitor {
 impl Visitor {
     /// Starts a shop with these settings and enters it.
     async fn in_shop(world: &World, settings: &[(&str, String)]) -> Self {
-        let address = format!("127.0.0.1:{}", free_port());
+        let address = format!("127.0.0.1:{}", free_port().unwrap());
         let mut all = vec![("LEPTOS_SITE_ADDR", address.clone())];
         all.extend(settings.iter().cloned());
         let visitor = Self {
-            shop: world.start("app", &[], "app", &all),
+            shop: world.start("app", &[], "app", &all).unwrap(),
             address: format!("http://{address}"),
             client: Client::builder().cookie_store(true).build().unwrap(),
         };
@@ -31,7 +32,8 @@ impl Visitor {
             let answer = visitor.client.get(&visitor.address).send().await;
             answer.map(|_| ()).map_err(|e| e.to_string())
         })
-        .await;
+        .await
+        .unwrap();
         let answer = visitor.post("/hello", &[("username", "Ann")]).await;
         assert_eq!(answer.status(), StatusCode::OK, "the name was taken");
         visitor
@@ -59,7 +61,7 @@ impl Visitor {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_form_sent_three_times_at_once_is_one_row() {
     let world = World::new("sent_twice").await;
-    let _consumer = world.consumer();
+    let _consumer = world.consumer().unwrap();
     let visitor = Visitor::in_shop(&world, &[]).await;
     let token = visitor.token().await;
     let form = [
@@ -81,18 +83,20 @@ async fn a_form_sent_three_times_at_once_is_one_row() {
     assert!(visitor.post("/cart", &other).await.status().is_success());
     world
         .until_number("both clicks are rows", 2, SOON, ROWS)
-        .await;
+        .await
+        .unwrap();
     let duplicates = world
         .number("SELECT coalesce(sum(duplicate), 0)::bigint FROM balance")
-        .await;
+        .await
+        .unwrap();
     assert_eq!(duplicates, 2, "the other copies were seen and left out");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_kafka_the_shop_promises_nothing_and_keeps_the_choices() {
     let world = World::new("shop_no_kafka").await;
-    let _consumer = world.consumer();
-    let mut gate = world.kafka_gate().await;
+    let _consumer = world.consumer().unwrap();
+    let mut gate = world.kafka_gate().await.unwrap();
     let visitor = Visitor::in_shop(&world, &[("KAFKA_BROKERS", gate.addr().to_string())]).await;
     let token = visitor.token().await;
     let form = [
@@ -112,24 +116,29 @@ async fn without_kafka_the_shop_promises_nothing_and_keeps_the_choices() {
     });
     assert!(kept, "the choice stands in the form: {page}");
 
-    gate.open().await;
+    gate.open().await.unwrap();
     until("the shop accepts again", SOON, || async {
         match visitor.post("/cart", &form).await.status() {
             status if status.is_success() => Ok(()),
             status => Err(status.to_string()),
         }
     })
-    .await;
+    .await
+    .unwrap();
     world
         .until_number("the click is a row", 1, SOON, ROWS)
-        .await;
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_postgres_the_shop_goes_on_selling_and_says_later_that_it_is_stored() {
     let world = World::new("shop_no_postgres").await;
-    let mut gate = world.postgres_gate().await;
-    let settings = [("DATABASE_URL", world.database_url_behind(&gate))];
+    let mut gate = world.postgres_gate().await.unwrap();
+    let settings = [(
+        "DATABASE_URL",
+        world.database_url_behind(gate.addr()).unwrap(),
+    )];
     let visitor = Visitor::in_shop(&world, &settings).await;
     let token = visitor.token().await;
     let form = [("token", token.as_str()), ("category", "shirt")];
@@ -139,8 +148,8 @@ async fn without_postgres_the_shop_goes_on_selling_and_says_later_that_it_is_sto
     let page = receipt.text().await.unwrap();
     assert!(page.contains("on its way to Postgres"), "{page}");
 
-    let _consumer = world.consumer();
-    gate.open().await;
+    let _consumer = world.consumer().unwrap();
+    gate.open().await.unwrap();
     until("the receipt says that it is stored", SOON, || async {
         let answer = visitor.client.get(address.clone()).send().await.unwrap();
         let page = answer.text().await.unwrap();
@@ -150,13 +159,18 @@ async fn without_postgres_the_shop_goes_on_selling_and_says_later_that_it_is_sto
             Err(page)
         }
     })
-    .await;
+    .await
+    .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shop_asked_to_stop_ends_in_order() {
     let world = World::new("shop_stops").await;
     let mut visitor = Visitor::in_shop(&world, &[]).await;
-    let status = visitor.shop.terminate(Duration::from_secs(10)).await;
-    assert_eq!(status.code(), Some(0), "{}", visitor.shop.said());
+    let status = visitor
+        .shop
+        .terminate(Duration::from_secs(10))
+        .await
+        .unwrap();
+    assert_eq!(status.code(), Some(0), "{}", visitor.shop.said().unwrap());
 }

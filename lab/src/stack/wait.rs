@@ -1,13 +1,17 @@
 //! A wait has a deadline and, when it passes, says what was seen instead.
 
+use anyhow::ensure;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+/// How often is looked.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
 /// Calls `look` until it answers `Ok`.
 ///
-/// # Panics
+/// # Errors
 /// After `deadline`, with what `look` saw last.
-pub async fn until<T, F, Look>(what: &str, deadline: Duration, mut look: Look) -> T
+pub async fn until<T, F, Look>(what: &str, deadline: Duration, mut look: Look) -> anyhow::Result<T>
 where
     F: Future<Output = Result<T, String>>,
     Look: FnMut() -> F,
@@ -15,13 +19,13 @@ where
     let began = Instant::now();
     loop {
         let seen = match look().await {
-            Ok(found) => return found,
+            Ok(found) => return Ok(found),
             Err(seen) => seen,
         };
-        assert!(
+        ensure!(
             began.elapsed() < deadline,
             "waited {deadline:?} in vain until {what}; last seen: {seen}"
         );
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }

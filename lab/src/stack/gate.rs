@@ -1,6 +1,7 @@
 //! A gate between a program and a server: open, everything passes; shut, connections break and new ones
-//! are refused, as when the server is gone; slammed, they are also counted. The server itself, which other tests use too, notices nothing.
+//! are refused, as when the server is gone; slammed, they are also counted. The server itself, which others use too, notices nothing.
 
+use super::program::free_port;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,13 +19,13 @@ pub struct Gate {
 
 impl Gate {
     /// A shut gate before `server`.
-    pub fn before(server: SocketAddr) -> Self {
-        Self {
-            port: super::program::free_port(),
+    pub fn before(server: SocketAddr) -> anyhow::Result<Self> {
+        Ok(Self {
+            port: free_port()?,
             server,
             passing: None,
             attempts: Arc::default(),
-        }
+        })
     }
 
     /// Where programs are told the server is.
@@ -33,15 +34,16 @@ impl Gate {
     }
 
     /// Breaks every connection, and each new one at once, counting them.
-    pub async fn slam(&mut self) {
+    pub async fn slam(&mut self) -> anyhow::Result<()> {
         self.shut().await;
-        let listener = TcpListener::bind(self.addr()).await.unwrap();
+        let listener = TcpListener::bind(self.addr()).await?;
         let attempts = self.attempts.clone();
         self.passing = Some(tokio::spawn(async move {
             while listener.accept().await.is_ok() {
                 attempts.fetch_add(1, Ordering::Relaxed);
             }
         }));
+        Ok(())
     }
 
     /// How often a slammed gate was tried.
@@ -50,9 +52,9 @@ impl Gate {
     }
 
     /// Lets connections through.
-    pub async fn open(&mut self) {
+    pub async fn open(&mut self) -> anyhow::Result<()> {
         self.shut().await;
-        let listener = TcpListener::bind(self.addr()).await.unwrap();
+        let listener = TcpListener::bind(self.addr()).await?;
         let server = self.server;
         self.passing = Some(tokio::spawn(async move {
             // Dropped together with this task, and every connection with it.
@@ -66,6 +68,7 @@ impl Gate {
                 });
             }
         }));
+        Ok(())
     }
 
     /// Breaks every connection and refuses new ones.

@@ -1,5 +1,6 @@
 //! A producer that is not ours: it writes bytes to the topic as any other program could.
 
+use anyhow::{Context as _, anyhow};
 use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
@@ -19,33 +20,44 @@ pub struct Place {
 }
 
 impl Producer {
-    pub fn new(brokers: &str, topic: &str) -> Self {
+    /// One that does not compress.
+    pub fn new(brokers: &str, topic: &str) -> anyhow::Result<Self> {
         Self::compressing(brokers, topic, "none")
     }
 
     /// One that compresses its batches; `codec` as librdkafka calls it.
-    pub fn compressing(brokers: &str, topic: &str, codec: &str) -> Self {
+    pub fn compressing(brokers: &str, topic: &str, codec: &str) -> anyhow::Result<Self> {
         let producer = ClientConfig::new()
             .set("bootstrap.servers", brokers)
             .set("acks", "all")
             .set("linger.ms", "5")
             .set("compression.type", codec)
             .set("message.timeout.ms", "30000")
-            .create()
-            .unwrap();
-        Self {
+            // A broken message may be as large as a broker takes.
+            .set("message.max.bytes", "1048000")
+            .create()?;
+        Ok(Self {
             topic: topic.to_owned(),
             producer,
-        }
+        })
     }
 
     /// Sends one message and waits until Kafka has it. No value is a tombstone.
-    pub async fn send(&self, partition: Option<i32>, value: Option<&[u8]>) -> Place {
+    pub async fn send(
+        &self,
+        partition: Option<i32>,
+        value: Option<&[u8]>,
+    ) -> anyhow::Result<Place> {
         self.send_with(partition, value, OwnedHeaders::new()).await
     }
 
     /// Sends one message whose header claims another version of the wire format.
-    pub async fn send_schema(&self, partition: i32, schema: &str, value: &[u8]) -> Place {
+    pub async fn send_schema(
+        &self,
+        partition: i32,
+        schema: &str,
+        value: &[u8],
+    ) -> anyhow::Result<Place> {
         let headers = OwnedHeaders::new().insert(Header {
             key: domain::wire::HEADER_SCHEMA,
             value: Some(schema),
@@ -58,7 +70,7 @@ impl Producer {
         partition: Option<i32>,
         value: Option<&[u8]>,
         headers: OwnedHeaders,
-    ) -> Place {
+    ) -> anyhow::Result<Place> {
         let mut record: FutureRecord<'_, [u8], [u8]> =
             FutureRecord::to(&self.topic).headers(headers);
         record.partition = partition;
@@ -67,15 +79,18 @@ impl Producer {
             .producer
             .send(record, Duration::from_secs(30))
             .await
-            .unwrap_or_else(|(e, _)| panic!("Kafka did not take a message: {e}"));
-        Place {
+            .map_err(|(e, _)| anyhow!("Kafka did not take a message: {e}"))?;
+        Ok(Place {
             partition: delivery.partition,
             offset: delivery.offset,
-        }
+        })
     }
 
     /// Sends many messages, spread over the partitions by key, and waits until Kafka has them all.
-    pub async fn send_all(&self, messages: impl IntoIterator<Item = (String, Vec<u8>)>) {
+    pub async fn send_all(
+        &self,
+        messages: impl IntoIterator<Item = (String, Vec<u8>)>,
+    ) -> anyhow::Result<()> {
         let mut deliveries = Vec::new();
         for (key, value) in messages {
             let mut record = FutureRecord::to(&self.topic).key(&key).payload(&value);
@@ -90,7 +105,11 @@ impl Producer {
             deliveries.push(delivery);
         }
         for delivery in deliveries {
-            delivery.await.unwrap().unwrap();
+            delivery
+                .await?
+                .map_err(|(e, _)| e)
+                .context("Kafka did not take a message")?;
         }
+        Ok(())
     }
 }
