@@ -6,14 +6,19 @@
 //! choice, is understood too. A key that nobody knows is kept in `properties`, unless a property of that
 //! name came with the message: then the property stays and the key is dropped.
 
-use crate::catalogue::{Category, Gender, Size, Style};
+use crate::catalogue::{Category, Gender, NotInCatalogue, Size, Style};
 use crate::choice::Choice;
 use crate::event::{Event, EventType, Source, field};
 use crate::ids::{self, RecordIdentity};
 use crate::reject::Reject;
 use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
+use message::{Key, Message};
+use serde::Serialize;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use uuid::Uuid;
+
+mod message;
 
 /// The most bytes of a message that may become a row; larger ones are rejected.
 pub const MESSAGE_MAX_BYTES: usize = 256 * 1024;
@@ -29,49 +34,87 @@ pub const HEADER_EVENT_ID: &str = "event_id";
 pub const HEADER_SCHEMA: &str = "schema";
 
 /// The keys of a product choice, which are all that an older producer sends.
-pub const CHOICE_KEYS: [&str; 6] = ["username", "category", "gender", "style", "size", "color"];
+const DIRECT: [Key; 6] = [
+    Key::Username,
+    Key::Category,
+    Key::Gender,
+    Key::Style,
+    Key::Size,
+    Key::Color,
+];
 
 /// The earliest `occurred_at` that is believed: 2000-01-01, in seconds since 1970.
 const EARLIEST_OCCURRED_S: i64 = 946_684_800;
 
+/// An event as it is written: the keys in the order of the alphabet. A key whose value is `None` is left
+/// out; of two layers, the inner `None` is null.
+#[derive(Serialize)]
+struct Written<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    boot: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    category: Option<Option<&'static str>>,
+    client_id: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    color: Option<Option<String>>,
+    count: i32,
+    event_id: Uuid,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gender: Option<Option<&'static str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip: Option<&'a str>,
+    occurred_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<&'a str>,
+    properties: &'a Map<String, Value>,
+    received_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    referrer: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<Option<&'static str>>,
+    source: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    style: Option<Option<&'static str>>,
+    r#type: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_agent: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<Option<&'a str>>,
+}
+
 /// Writes an event as UTF-8 JSON.
 pub fn encode(event: &Event) -> Vec<u8> {
-    let mut map = Map::new();
-    let mut put = |key: &str, value: Value| map.insert(key.to_owned(), value);
-    put("event_id", event.event_id.to_string().into());
-    put("client_id", event.client_id.into());
-    put("type", event.event_type.as_str().into());
-    for (key, value) in [
-        ("session_id", &event.session_id),
-        ("url", &event.url),
-        ("path", &event.path),
-        ("referrer", &event.referrer),
-        ("user_agent", &event.user_agent),
-        ("ip", &event.ip),
-    ] {
-        if let Some(text) = value {
-            put(key, text.as_str().into());
-        }
-    }
-    put("occurred_at", time_text(event.occurred_at).into());
-    put("received_at", time_text(event.received_at).into());
-    put("source", event.source.as_str().into());
-    put("count", event.count.into());
-    if let Some(boot) = event.boot {
-        put("boot", boot.to_string().into());
-    }
-    put("properties", Value::Object(event.properties.clone()));
-    if event.username.is_some() || event.choice.is_some() {
-        put("username", event.username.clone().into());
-    }
-    if let Some(choice) = &event.choice {
-        put("category", choice.category.map(Category::label).into());
-        put("gender", choice.gender.map(Gender::label).into());
-        put("style", choice.style.map(Style::label).into());
-        put("size", choice.size.map(Size::label).into());
-        put("color", choice.color.map(|v| v.to_string()).into());
-    }
-    Value::Object(map).to_string().into_bytes()
+    let choice = event.choice.as_ref();
+    let username = event.username.as_deref();
+    let written = Written {
+        boot: event.boot,
+        category: choice.map(|choice| choice.category.map(Category::label)),
+        client_id: event.client_id,
+        color: choice.map(|choice| choice.color.map(|color| color.to_string())),
+        count: event.count,
+        event_id: event.event_id,
+        gender: choice.map(|choice| choice.gender.map(Gender::label)),
+        ip: event.ip.as_deref(),
+        occurred_at: time_text(event.occurred_at),
+        path: event.path.as_deref(),
+        properties: &event.properties,
+        received_at: time_text(event.received_at),
+        referrer: event.referrer.as_deref(),
+        session_id: event.session_id.as_deref(),
+        size: choice.map(|choice| choice.size.map(Size::label)),
+        source: event.source.as_str(),
+        style: choice.map(|choice| choice.style.map(Style::label)),
+        r#type: event.event_type.as_str(),
+        url: event.url.as_deref(),
+        user_agent: event.user_agent.as_deref(),
+        username: (username.is_some() || choice.is_some()).then_some(username),
+    };
+    // Texts, numbers and a map with text keys: there is nothing in it that JSON could not hold.
+    serde_json::to_vec(&written).unwrap_or_default()
 }
 
 /// Reads a record's value.
@@ -91,44 +134,42 @@ pub fn decode(record: &RecordIdentity<'_>) -> Result<Event, Reject> {
             max: MESSAGE_MAX_BYTES,
         });
     }
-    let mut map: Map<String, Value> =
-        serde_json::from_slice(value).map_err(|e| Reject::NotJson(e.to_string()))?;
+    let mut message = Message::read(value)?;
 
-    let direct = !map.contains_key("type")
-        && map.contains_key("username")
-        && map.keys().all(|key| CHOICE_KEYS.contains(&key.as_str()));
-    let event_type = match take_text(&mut map, "type")? {
+    let direct = !message.has(Key::Type) && message.has(Key::Username) && message.has_only(&DIRECT);
+    let event_type = match message.text(Key::Type)? {
         Some(name) => EventType::parse(&name)?,
         None if direct => EventType::parse(EventType::ADD_TO_CART)?,
         None => return Err(field("type", "is missing")),
     };
-    let username = take_text(&mut map, "username")?;
+    let username = take_text(&mut message, Key::Username)?;
     if direct && username.is_none() {
         return Err(field("username", "is null"));
     }
-    let choice = take_choice(&mut map, &event_type)?;
-    let source = match take_text(&mut map, "source")? {
+    let choice = take_choice(&mut message, &event_type)?;
+    let source = match message.text(Key::Source)? {
         Some(name) => {
             Source::from_name(&name).ok_or_else(|| field("source", "is not a known source"))?
         }
         None => Source::Direct,
     };
-    let event_id = take_uuid(&mut map, "event_id")?;
+    let event_id = take_uuid(&mut message, Key::EventId)?;
     let record_time = DateTime::from_timestamp_millis(record.record_time_ms)
         .ok_or_else(|| field("received_at", "the record's own time is out of range"))?;
-    let received_at = believable_received_at(take_time(&mut map, "received_at")?, record_time);
-    let occurred_given = take_time(&mut map, "occurred_at")?;
-    let count = take_count(&mut map)?;
-    let client_id = take_bool(&mut map, "client_id")?.unwrap_or(false) && event_id.is_some();
-    let boot = take_uuid(&mut map, "boot")?;
-    let session_id = take_text(&mut map, "session_id")?;
-    let url = take_text(&mut map, "url")?;
-    let path = take_text(&mut map, "path")?;
-    let referrer = take_text(&mut map, "referrer")?;
-    let user_agent = take_text(&mut map, "user_agent")?;
-    let ip = take_text(&mut map, "ip")?;
-    let mut properties = take_properties(&mut map)?;
-    for (key, value) in map {
+    let received_at =
+        believable_received_at(take_time(&mut message, Key::ReceivedAt)?, record_time);
+    let occurred_given = take_time(&mut message, Key::OccurredAt)?;
+    let count = read_count(message.count.take())?;
+    let client_id = read_bool(message.client_id.take())? && event_id.is_some();
+    let boot = take_uuid(&mut message, Key::Boot)?;
+    let session_id = take_text(&mut message, Key::SessionId)?;
+    let url = take_text(&mut message, Key::Url)?;
+    let path = take_text(&mut message, Key::Path)?;
+    let referrer = take_text(&mut message, Key::Referrer)?;
+    let user_agent = take_text(&mut message, Key::UserAgent)?;
+    let ip = take_text(&mut message, Key::Ip)?;
+    let mut properties = read_properties(message.properties.take())?;
+    for (key, value) in message.others {
         properties.entry(key).or_insert(value);
     }
     let occurred_at = believable_occurred_at(occurred_given, received_at, &mut properties);
@@ -198,45 +239,34 @@ fn believable_occurred_at(
     }
 }
 
-/// Takes a text; a missing key and null both mean "not given".
-fn take_text(map: &mut Map<String, Value>, name: &'static str) -> Result<Option<String>, Reject> {
-    match map.remove(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(field(name, "is not a text")),
-    }
+/// Takes a text to keep.
+fn take_text(message: &mut Message<'_>, key: Key) -> Result<Option<String>, Reject> {
+    Ok(message.text(key)?.map(Cow::into_owned))
 }
 
-fn take_bool(map: &mut Map<String, Value>, name: &'static str) -> Result<Option<bool>, Reject> {
-    match map.remove(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Bool(value)) => Ok(Some(value)),
-        Some(_) => Err(field(name, "is neither true nor false")),
-    }
-}
-
-fn take_uuid(map: &mut Map<String, Value>, name: &'static str) -> Result<Option<Uuid>, Reject> {
-    take_text(map, name)?
-        .map(|text| Uuid::parse_str(&text).map_err(|_| field(name, "is not a UUID")))
-        .transpose()
+fn take_uuid(message: &mut Message<'_>, key: Key) -> Result<Option<Uuid>, Reject> {
+    message.read_text(key, Uuid::parse_str, |_| "is not a UUID".to_owned())
 }
 
 /// Takes a time (RFC 3339), cut to whole microseconds, which is what Postgres keeps.
-fn take_time(
-    map: &mut Map<String, Value>,
-    name: &'static str,
-) -> Result<Option<DateTime<Utc>>, Reject> {
-    take_text(map, name)?
-        .map(|text| {
-            DateTime::parse_from_rfc3339(&text)
-                .map(|time| time.with_timezone(&Utc).trunc_subsecs(6))
-                .map_err(|_| field(name, "is not a time of RFC 3339"))
-        })
-        .transpose()
+fn take_time(message: &mut Message<'_>, key: Key) -> Result<Option<DateTime<Utc>>, Reject> {
+    let time = message.read_text(key, DateTime::parse_from_rfc3339, |_| {
+        "is not a time of RFC 3339".to_owned()
+    })?;
+    Ok(time.map(|time| time.with_timezone(&Utc).trunc_subsecs(6)))
 }
 
-fn take_count(map: &mut Map<String, Value>) -> Result<i32, Reject> {
-    match map.remove("count") {
+/// The value of `client_id`; false when it was not given.
+fn read_bool(value: Option<Value>) -> Result<bool, Reject> {
+    match value {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Bool(value)) => Ok(value),
+        Some(_) => Err(field("client_id", "is neither true nor false")),
+    }
+}
+
+fn read_count(value: Option<Value>) -> Result<i32, Reject> {
+    match value {
         None | Some(Value::Null) => Ok(1),
         Some(value) => value
             .as_i64()
@@ -245,8 +275,8 @@ fn take_count(map: &mut Map<String, Value>) -> Result<i32, Reject> {
     }
 }
 
-fn take_properties(map: &mut Map<String, Value>) -> Result<Map<String, Value>, Reject> {
-    match map.remove("properties") {
+fn read_properties(value: Option<Value>) -> Result<Map<String, Value>, Reject> {
+    match value {
         None | Some(Value::Null) => Ok(Map::new()),
         Some(Value::Object(properties)) => Ok(properties),
         Some(_) => Err(field("properties", "is not an object")),
@@ -256,29 +286,29 @@ fn take_properties(map: &mut Map<String, Value>) -> Result<Map<String, Value>, R
 /// Takes the product choice: an `add_to_cart` always has one (possibly with every option open), any
 /// other event only when it names at least one of the five keys.
 fn take_choice(
-    map: &mut Map<String, Value>,
+    message: &mut Message<'_>,
     event_type: &EventType,
 ) -> Result<Option<Choice>, Reject> {
-    let named = CHOICE_KEYS[1..].iter().any(|key| map.contains_key(*key));
+    let named = DIRECT[1..].iter().any(|key| message.has(*key));
     if !named && event_type.as_str() != EventType::ADD_TO_CART {
         return Ok(None);
     }
     Ok(Some(Choice {
-        category: take_option(map, "category")?,
-        gender: take_option(map, "gender")?,
-        style: take_option(map, "style")?,
-        size: take_option(map, "size")?,
-        color: take_option(map, "color")?,
+        category: take_option(message, Key::Category)?,
+        gender: take_option(message, Key::Gender)?,
+        style: take_option(message, Key::Style)?,
+        size: take_option(message, Key::Size)?,
+        color: take_option(message, Key::Color)?,
     }))
 }
 
-fn take_option<T: std::str::FromStr<Err = crate::catalogue::NotInCatalogue>>(
-    map: &mut Map<String, Value>,
-    name: &'static str,
+fn take_option<T: std::str::FromStr<Err = NotInCatalogue>>(
+    message: &mut Message<'_>,
+    key: Key,
 ) -> Result<Option<T>, Reject> {
-    take_text(map, name)?
-        .map(|text| text.parse().map_err(|e: T::Err| field(name, e.to_string())))
-        .transpose()
+    message.read_text(key, str::parse, |refused: NotInCatalogue| {
+        refused.to_string()
+    })
 }
 
 #[cfg(test)]
