@@ -7,7 +7,7 @@
 //! path that joins all this ([`accept`]), when the event has become a row ([`stored`]), and what is
 //! counted on the way (`telemetry`).
 //!
-//! Every door of the project (the shop, the lab, later HTTP and gRPC) ends in [`Collector::accept`];
+//! Every door of the project (the shop, the lab, [`http`], later gRPC) ends in [`Collector::accept`];
 //! none answers success before it.
 #![warn(missing_docs)]
 
@@ -15,6 +15,7 @@ pub mod accept;
 mod client;
 pub mod draft;
 mod enrich;
+pub mod http;
 mod producer;
 mod reach;
 mod request;

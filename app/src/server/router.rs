@@ -1,7 +1,7 @@
 //! What is where.
 //!
-//! The shop's own forms are for its own pages alone; whatever is mounted beside them later (endpoints
-//! for other sites' trackers) is not below that rule.
+//! The shop's own forms are for its own pages alone; the collector's addresses, mounted beside them, are
+//! for other programs and not below that rule.
 
 use super::assets::is_hashed;
 use super::handlers::{cart, checkout, click, hello, not_found, receipt, shop};
@@ -54,7 +54,8 @@ pub fn router(state: Shop) -> Router {
                 .call_fallback_on_method_not_allowed(true)
                 .fallback(not_found::show.with_state(state.clone())),
         );
-    Router::new()
+    let collector = state.collector.clone();
+    let shop = Router::new()
         .route("/", get(shop::show))
         .route("/hello", get(hello::ask).post(hello::answer))
         .route("/cart", get(cart::show).post(cart::add))
@@ -68,7 +69,8 @@ pub fn router(state: Shop) -> Router {
         .with_state(state)
         .fallback_service(files)
         .layer(middleware::from_fn(with_headers))
-        .layer(CompressionLayer::new())
+        .layer(CompressionLayer::new());
+    collector::http::mount(shop, collector)
 }
 
 /// Adds the headers that every answer carries, and how long a file may be kept.

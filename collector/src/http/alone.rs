@@ -1,0 +1,165 @@
+//! The collector as a process of its own: settings, then the listener, then an orderly end in which
+//! every request that was begun is answered.
+
+use super::{router, track};
+use crate::{Collector, CollectorSettings, SpoolArgs};
+use anyhow::Context as _;
+use axum::routing::get;
+use axum::serve::ListenerExt as _;
+use secrecy::ExposeSecret as _;
+use service::health::Health;
+use service::settings::{DatabaseSettings, KafkaSettings, OpsSettings};
+use service::telemetry::Telemetry;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+use store::{Store, StoreOptions};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// How long requests may take to be answered once the process is told to stop.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
+/// How long the last events may take to be acknowledged.
+const LAST_EVENTS: Duration = Duration::from_secs(4);
+
+/// The collector alone: events in over HTTP, acknowledged when they are kept.
+#[derive(Debug, Clone, clap::Parser)]
+#[command(
+    name = "collector",
+    version,
+    // Not the shop's own folder: both may run on one machine.
+    mut_arg("spool_dir", |spool_dir| spool_dir.default_value(".clickshop/spool-collector"))
+)]
+pub struct Settings {
+    /// Where clients reach it.
+    #[command(flatten)]
+    pub server: ServerSettings,
+    /// Where events go.
+    #[command(flatten)]
+    pub kafka: KafkaSettings,
+    /// Where events wait while Kafka is away.
+    #[command(flatten)]
+    pub spool: SpoolArgs,
+    /// Where it is asked whether an event is a row.
+    #[command(flatten)]
+    pub database: DatabaseSettings,
+    /// Run without Postgres: `?wait=stored` then says that it does not know of a row.
+    #[arg(long, env = "WITHOUT_DATABASE", value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    pub without_database: bool,
+    /// Where operators look.
+    #[command(flatten)]
+    pub ops: OpsSettings<9466>,
+}
+
+/// The listener's address.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ServerSettings {
+    /// Address on which the collector alone listens; `0.0.0.0` for every one of the machine's.
+    #[arg(long, env = "SERVER_HOST", value_name = "ADDR", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    pub server_host: IpAddr,
+    /// Port of the collector alone.
+    #[arg(long, env = "SERVER_PORT", value_name = "PORT", default_value_t = 8080)]
+    pub server_port: u16,
+}
+
+impl ServerSettings {
+    /// The listener's address.
+    pub fn address(&self) -> SocketAddr {
+        (self.server_host, self.server_port).into()
+    }
+}
+
+/// Serves on `listener` until `shutdown` is cancelled; Kafka and Postgres may be away.
+pub async fn run(
+    listener: TcpListener,
+    settings: Settings,
+    telemetry: &Telemetry,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let health = Health::new();
+    let store = if settings.without_database {
+        None
+    } else {
+        Some(Store::connect_lazy(
+            settings.database.database_url.expose_secret(),
+            &StoreOptions {
+                application_name: "clickshop collector".to_owned(),
+                ..StoreOptions::default()
+            },
+        )?)
+    };
+    let collector = Collector::start(
+        CollectorSettings {
+            spool: settings.spool.settings(),
+            ..CollectorSettings::new(settings.kafka)
+        },
+        store,
+        health.clone(),
+        shutdown.clone(),
+    )?;
+    let ops = telemetry
+        .serve_ops(settings.ops.ops_addr, health, shutdown.clone())
+        .await?;
+    let address = listener.local_addr()?;
+    tracing::info!("events are taken at http://{address} (metrics and health: http://{ops})");
+
+    let router = router(collector.clone())
+        .route("/", get(track::health))
+        .fallback(track::other_path);
+    // An answer is one small packet; nothing is gained by waiting for a second one.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection that has gone already");
+        }
+    });
+    let serving = axum::serve(listener, router)
+        .with_graceful_shutdown(shutdown.clone().cancelled_owned())
+        .into_future();
+    tokio::pin!(serving);
+    tokio::select! {
+        result = &mut serving => result.context("the listener failed")?,
+        () = stopped_for(&shutdown, LAST_REQUESTS) => {
+            tracing::warn!("some requests were not answered within {LAST_REQUESTS:?}");
+        }
+    }
+    if tokio::time::timeout(LAST_EVENTS, collector.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!("Kafka has not answered for the last events within {LAST_EVENTS:?}");
+    }
+    tracing::info!("the collector has ended");
+    Ok(())
+}
+
+async fn stopped_for(stop: &CancellationToken, grace: Duration) {
+    stop.cancelled().await;
+    tokio::time::sleep(grace).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory as _, Parser as _};
+
+    #[test]
+    fn no_setting_is_needed() {
+        let settings = Settings::try_parse_from(["collector"]).unwrap();
+        assert_eq!(settings.server.address().to_string(), "127.0.0.1:8080");
+        assert!(!settings.without_database);
+        assert!(settings.spool.spool_dir.ends_with("spool-collector"));
+        let settings = Settings::try_parse_from(["collector", "--without-database"]).unwrap();
+        assert!(settings.without_database);
+    }
+
+    #[test]
+    fn the_readme_has_every_setting_of_the_collector() {
+        let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+        let readme = &std::fs::read_to_string(readme).unwrap();
+        let missing = service::settings::missing_from(readme, Settings::command());
+        assert!(
+            missing.is_empty(),
+            "between the README's settings marks is missing:\n{}",
+            missing.join("\n")
+        );
+    }
+}

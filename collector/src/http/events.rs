@@ -1,0 +1,339 @@
+//! `POST /events`, the contract of a larger pipeline's ingestion: one event, an array, or
+//! `{"batch":[…]}`. In a batch a bad event does not stand in the way of a good one.
+
+use super::body::{self, BATCH_MAX_BYTES, BATCH_MAX_EVENTS, EVENT_MAX_BYTES};
+use super::event::AnswerId;
+use super::id;
+use super::keep::{self, Row, Wait, given, reason};
+use super::reply::{self, Refused};
+use super::time::Loose;
+use crate::enrich::{Stamp, enrich};
+use crate::{AcceptError, Collector, Draft};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use chrono::Utc;
+use domain::Source;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+/// What the server answered since there was one, whatever was wrong.
+const INVALID: &str = "invalid json";
+
+/// Our names of the fields that this contract calls otherwise.
+const NAMES: [(&str, &str); 3] = [
+    ("username", "user_id"),
+    ("type", "event_type"),
+    ("properties", "meta"),
+];
+
+/// What a client sends; keys that are not here are passed over.
+#[derive(Debug, Deserialize)]
+struct Given<'a> {
+    id: Option<String>,
+    user_id: Option<String>,
+    event_type: Option<String>,
+    url: Option<String>,
+    referrer: Option<String>,
+    #[serde(default)]
+    ts: Loose,
+    meta: Option<Map<String, Value>>,
+    /// Only in the outermost object, and then instead of all others.
+    #[serde(borrow)]
+    batch: Option<Vec<&'a RawValue>>,
+}
+
+/// A draft, and the id for the answer where the client gave one.
+type Read = (Draft, Option<String>);
+
+/// What a body holds.
+#[derive(Debug)]
+enum Sent<'a> {
+    One(Box<Read>),
+    Batch(Vec<&'a RawValue>),
+}
+
+/// What became of one event.
+#[derive(Serialize)]
+struct Outcome {
+    id: Option<AnswerId>,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(flatten)]
+    row: Option<Row>,
+}
+
+#[derive(Serialize)]
+struct Outcomes {
+    results: Vec<Outcome>,
+}
+
+impl Outcome {
+    fn queued(given: Option<String>, event_id: Uuid, row: Option<Row>) -> Self {
+        Self {
+            id: Some(AnswerId::new(given, event_id)),
+            status: "queued",
+            error: None,
+            row,
+        }
+    }
+
+    fn refused(error: String) -> Self {
+        Self {
+            id: None,
+            status: "refused",
+            error: Some(error),
+            row: None,
+        }
+    }
+}
+
+/// `POST /events`.
+pub(super) async fn post(State(collector): State<Collector>, request: Request) -> Response {
+    let wait = Wait::of(request.uri());
+    let body = match body::read(request.into_body(), BATCH_MAX_BYTES).await {
+        Ok(body) => body,
+        Err(error) => return refuse(error.into()),
+    };
+    match sent(&body) {
+        Ok(Sent::One(one)) => keep_one(&collector, *one, wait).await,
+        Ok(Sent::Batch(events)) => keep_batch(&collector, &events, wait).await,
+        Err(refused) => refuse(refused),
+    }
+}
+
+async fn keep_one(collector: &Collector, (draft, id): Read, wait: Wait) -> Response {
+    match keep::one(collector, draft, wait).await {
+        Ok((receipt, row)) => {
+            let body = Outcome::queued(id, receipt.event_id, row);
+            reply::json(StatusCode::ACCEPTED, &body)
+        }
+        Err(error) => refuse((&error).into()),
+    }
+}
+
+async fn keep_batch(collector: &Collector, events: &[&RawValue], wait: Wait) -> Response {
+    let mut read: Vec<_> = events.iter().map(|event| read_item(event)).collect();
+    let mut accepted = collector.accept(good(&mut read)).await;
+    if matches!(accepted, Err(AcceptError::Invalid(_))) {
+        // Nothing was produced. Which events break a rule is found out one by one, and only then.
+        read = events
+            .iter()
+            .map(|event| checked_item(collector, event))
+            .collect();
+        accepted = collector.accept(good(&mut read)).await;
+    }
+    let accepted = match accepted {
+        Ok(accepted) => accepted,
+        Err(error) => return refuse((&error).into()),
+    };
+    let status = if accepted.is_empty() {
+        StatusCode::BAD_REQUEST
+    } else {
+        StatusCode::ACCEPTED
+    };
+    let rows = keep::rows(collector, &accepted, wait).await;
+    let mut kept = accepted.iter().zip(rows);
+    let outcome = |item: Result<Read, String>| match item {
+        // As many were kept as were good.
+        Ok((_, id)) => kept
+            .next()
+            .map(|(one, row)| Outcome::queued(id, one.receipt.event_id, row)),
+        Err(error) => Some(Outcome::refused(error)),
+    };
+    let results = read.into_iter().filter_map(outcome).collect();
+    reply::json(status, &Outcomes { results })
+}
+
+/// The drafts of the good ones, taken out of the list, which still tells where they stood.
+fn good(read: &mut [Result<Read, String>]) -> Vec<Draft> {
+    let taken = read.iter_mut().flatten();
+    taken.map(|(draft, _)| std::mem::take(draft)).collect()
+}
+
+fn refuse(refused: Refused) -> Response {
+    let words = match refused {
+        Refused::Invalid => INVALID,
+        other => other.words(),
+    };
+    refused.with_retry_after(reply::text(refused.status(), words))
+}
+
+/// Takes a body apart.
+fn sent(body: &[u8]) -> Result<Sent<'_>, Refused> {
+    let text = std::str::from_utf8(body).map_err(|_| Refused::Invalid)?;
+    let invalid = |_| Refused::Invalid;
+    let batch = if text.trim_ascii_start().starts_with('[') {
+        serde_json::from_str::<Vec<&RawValue>>(text).map_err(invalid)?
+    } else {
+        let mut one: Given<'_> = serde_json::from_str(text).map_err(invalid)?;
+        match one.batch.take() {
+            Some(batch) => batch,
+            None if body.len() > EVENT_MAX_BYTES => return Err(Refused::TooLarge),
+            None => {
+                let read = draft(one).map_err(|_| Refused::Invalid)?;
+                return Ok(Sent::One(Box::new(read)));
+            }
+        }
+    };
+    if batch.len() > BATCH_MAX_EVENTS || batch.iter().any(|one| one.get().len() > EVENT_MAX_BYTES) {
+        return Err(Refused::TooLarge);
+    }
+    Ok(Sent::Batch(batch))
+}
+
+/// Reads one event of a batch, or says what is wrong.
+fn read_item(event: &RawValue) -> Result<Read, String> {
+    draft(serde_json::from_str(event.get()).map_err(|e| e.to_string())?)
+}
+
+/// The same, with every rule that the collector would apply to it.
+fn checked_item(collector: &Collector, event: &RawValue) -> Result<Read, String> {
+    let read = read_item(event)?;
+    let stamp = Stamp {
+        received_at: Utc::now(),
+        boot: collector.boot(),
+        fresh_id: Uuid::nil(),
+    };
+    match enrich(read.0.clone(), stamp) {
+        Ok(_) => Ok(read),
+        Err(reject) => Err(reason(&reject, &NAMES)),
+    }
+}
+
+fn draft(sent: Given<'_>) -> Result<Read, String> {
+    if sent.batch.is_some() {
+        return Err("batch: a batch holds events, not batches".to_owned());
+    }
+    let id = id::read(sent.id).map_err(|problem| format!("id: {problem}"))?;
+    let event_type = given(sent.event_type).ok_or("event_type: is missing")?;
+    let mut properties = sent.meta.unwrap_or_default();
+    let occurred_at = match sent.ts {
+        Loose::Missing => None,
+        Loose::Time(time) => Some(time),
+        Loose::Unknown(text) => {
+            properties.entry("ts").or_insert_with(|| text.into());
+            None
+        }
+    };
+    let mut draft = Draft {
+        event_type,
+        username: given(sent.user_id),
+        url: given(sent.url),
+        referrer: given(sent.referrer),
+        occurred_at,
+        source: Source::Events,
+        properties,
+        ..Draft::default()
+    };
+    let answer = id::give(id, &mut draft);
+    Ok((draft, answer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use serde_json::json;
+
+    fn one(body: &str) -> Read {
+        match sent(body.as_bytes()).unwrap() {
+            Sent::One(read) => *read,
+            Sent::Batch(_) => panic!("a batch"),
+        }
+    }
+
+    fn batch(body: &str) -> Vec<Result<Read, String>> {
+        match sent(body.as_bytes()).unwrap() {
+            Sent::One(_) => panic!("one event"),
+            Sent::Batch(events) => events.into_iter().map(read_item).collect(),
+        }
+    }
+
+    #[test]
+    fn every_field_has_its_place() {
+        let id = "0190a8f2-0000-7000-8000-00000000000a";
+        let body = json!({
+            "id": id, "user_id": "Ann", "event_type": "signup", "url": "http://shop/a",
+            "referrer": "http://shop/", "ts": "2026-05-01T10:00:00Z", "meta": {"plan": "free"},
+        });
+        let wanted = Draft {
+            event_id: Some(id.parse().unwrap()),
+            client_id: true,
+            event_type: "signup".into(),
+            username: Some("Ann".into()),
+            url: Some("http://shop/a".into()),
+            referrer: Some("http://shop/".into()),
+            occurred_at: Some("2026-05-01T10:00:00Z".parse().unwrap()),
+            source: Source::Events,
+            properties: Map::from_iter([("plan".to_owned(), "free".into())]),
+            ..Draft::default()
+        };
+        assert_eq!(one(&body.to_string()), (wanted, Some(id.to_owned())));
+    }
+
+    #[test]
+    fn a_time_that_is_none_is_kept_beside() {
+        let (draft, _) = one(r#"{"event_type":"x","ts":"yesterday"}"#);
+        assert_eq!(draft.occurred_at, None);
+        assert_eq!(draft.properties["ts"], "yesterday");
+        let (draft, _) = one(r#"{"event_type":"x","ts":1700000000000}"#);
+        assert_eq!(draft.occurred_at.unwrap().timestamp(), 1_700_000_000);
+    }
+
+    #[test]
+    fn a_batch_is_an_array_or_an_object_that_has_one() {
+        for body in [
+            r#" [{"event_type":"a"},{"event_type":"b"}] "#,
+            r#"{"batch":[{"event_type":"a"},{"event_type":"b"}]}"#,
+        ] {
+            let types: Vec<_> = batch(body)
+                .into_iter()
+                .map(|item| item.unwrap().0.event_type)
+                .collect();
+            assert_eq!(types, ["a", "b"]);
+        }
+    }
+
+    #[rstest]
+    #[case(r#"5"#, "expected struct")]
+    #[case(r#"{"event_type":5}"#, "expected a string")]
+    #[case(r#"{"event_type":""}"#, "event_type: is missing")]
+    #[case(r#"{"event_type":"x","id":"0"}"#, "id: is no id")]
+    #[case(r#"{"batch":[]}"#, "batch: ")]
+    fn one_bad_event_does_not_spoil_the_batch(#[case] bad: &str, #[case] part: &str) {
+        let items = batch(&format!(
+            r#"[{{"event_type":"a"}},{bad},{{"event_type":"b"}}]"#
+        ));
+        assert!(items[0].is_ok() && items[2].is_ok());
+        let reason = items[1].as_ref().unwrap_err();
+        assert!(reason.contains(part), "{reason}");
+    }
+
+    #[rstest]
+    #[case("", Refused::Invalid)]
+    #[case("{", Refused::Invalid)]
+    #[case("[{}", Refused::Invalid)]
+    #[case("[]]", Refused::Invalid)]
+    #[case("null", Refused::Invalid)]
+    #[case("{}", Refused::Invalid)]
+    #[case(r#"{"batch":5}"#, Refused::Invalid)]
+    #[case(r#"{"event_type":"x","ts":[]}"#, Refused::Invalid)]
+    #[case(&format!("[{}{{}}]", "{},".repeat(2_500)), Refused::TooLarge)]
+    #[case(&format!(r#"[{{"x":"{}"}}]"#, "x".repeat(32 * 1024)), Refused::TooLarge)]
+    #[case(&format!(r#"{{"x":"{}"}}"#, "x".repeat(32 * 1024)), Refused::TooLarge)]
+    fn what_is_no_event_and_no_batch_is_refused(#[case] body: &str, #[case] refused: Refused) {
+        assert_eq!(sent(body.as_bytes()).unwrap_err(), refused);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_no_json() {
+        assert_eq!(
+            sent(b"{\"event_type\":\"\xff\"}").unwrap_err(),
+            Refused::Invalid
+        );
+    }
+}

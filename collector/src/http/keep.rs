@@ -1,0 +1,131 @@
+//! From a draft to the answer's facts: where the event lies and, for a client that asks
+//! `?wait=stored`, whether it is a row.
+
+use crate::stored::Waited;
+use crate::{AcceptError, Accepted, Collector, Draft};
+use axum::http::Uri;
+use domain::Reject;
+use domain::receipt::{Place, Receipt};
+use serde::Serialize;
+use std::time::Duration;
+
+/// How long a client that wants a row waits at most.
+const WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// Whether the answer comes with the acknowledgement or with the row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    Acknowledged,
+    Stored,
+}
+
+impl Wait {
+    /// Reads `?wait=stored`; anything else is not ours to judge.
+    pub fn of(uri: &Uri) -> Self {
+        let stored = uri
+            .query()
+            .is_some_and(|query| query.split('&').any(|pair| pair == "wait=stored"));
+        if stored {
+            Self::Stored
+        } else {
+            Self::Acknowledged
+        }
+    }
+}
+
+/// What a client that waited is told besides the contract's own words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct Row {
+    /// Whether the row is committed.
+    pub stored: bool,
+    /// Where the event lies in Kafka; null while it is on its way there from this collector's disk.
+    pub partition: Option<i32>,
+    /// Its place in the partition.
+    pub offset: Option<i64>,
+}
+
+/// Keeps one event; with the row's state when that was asked for.
+pub(super) async fn one(
+    collector: &Collector,
+    draft: Draft,
+    wait: Wait,
+) -> Result<(Receipt, Option<Row>), AcceptError> {
+    let receipt = collector.accept_one(draft).await?.receipt;
+    let row = match wait {
+        Wait::Acknowledged => None,
+        Wait::Stored => Some(row(collector, &receipt).await),
+    };
+    Ok((receipt, row))
+}
+
+/// The state of each event's row, in their order, when that was asked for.
+pub(super) async fn rows(
+    collector: &Collector,
+    accepted: &[Accepted],
+    wait: Wait,
+) -> Vec<Option<Row>> {
+    if wait == Wait::Acknowledged {
+        return vec![None; accepted.len()];
+    }
+    let waits = accepted
+        .iter()
+        .map(|one| async { Some(row(collector, &one.receipt).await) });
+    futures::future::join_all(waits).await
+}
+
+async fn row(collector: &Collector, receipt: &Receipt) -> Row {
+    let waited = collector.wait_stored(receipt, WAIT_MAX).await;
+    let (partition, offset) = match receipt.place {
+        Place::Kafka { partition, offset } => (Some(partition), Some(offset)),
+        Place::Spool => (None, None),
+    };
+    Row {
+        stored: waited == Waited::Stored,
+        partition,
+        offset,
+    }
+}
+
+/// Why an event was refused, with the fields named as the client knows them.
+pub(super) fn reason(reject: &Reject, names: &[(&str, &str)]) -> String {
+    match reject {
+        Reject::Field { field, problem } => {
+            let theirs = names.iter().find(|(ours, _)| ours == field);
+            format!("{}: {problem}", theirs.map_or(*field, |(_, theirs)| theirs))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// A text that was given; these clients write an empty one for none.
+pub(super) fn given(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("/event", Wait::Acknowledged)]
+    #[case("/event?wait=stored", Wait::Stored)]
+    #[case("/event?a=b&wait=stored&c", Wait::Stored)]
+    #[case("/event?wait=storedx", Wait::Acknowledged)]
+    #[case("/event?nowait=stored", Wait::Acknowledged)]
+    fn a_client_waits_when_it_asks_for_it(#[case] address: &str, #[case] wait: Wait) {
+        assert_eq!(Wait::of(&address.parse().unwrap()), wait);
+    }
+
+    #[test]
+    fn a_reason_names_the_clients_own_field() {
+        let names = [("username", "user_id")];
+        let long = |field| Reject::Field {
+            field,
+            problem: "is too long".into(),
+        };
+        assert_eq!(reason(&long("username"), &names), "user_id: is too long");
+        assert_eq!(reason(&long("url"), &names), "url: is too long");
+        assert_eq!(reason(&Reject::Empty, &names), "the message is empty");
+    }
+}

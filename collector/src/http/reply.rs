@@ -1,0 +1,109 @@
+//! The shape of an answer. What it says is each contract's own.
+
+use super::body::BodyError;
+use crate::AcceptError;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+use std::time::Duration;
+
+/// How soon to come again when more is waiting than this process holds.
+const OVERLOADED_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// JSON.
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    match serde_json::to_vec(body) {
+        Ok(body) => typed(status, "application/json", body),
+        // Only a map with keys that are no texts cannot be written, and no answer has one.
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// Plain text.
+pub(super) fn text(status: StatusCode, body: impl Into<axum::body::Body>) -> Response {
+    typed(status, "text/plain; charset=utf-8", body)
+}
+
+fn typed(status: StatusCode, kind: &'static str, body: impl Into<axum::body::Body>) -> Response {
+    let mut answer = Response::new(body.into());
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    let as_it_says = HeaderValue::from_static("nosniff");
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, as_it_says);
+    answer
+}
+
+/// Says which methods the address has.
+pub(super) fn only_post(mut answer: Response) -> Response {
+    let headers = answer.headers_mut();
+    headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+    answer
+}
+
+/// Why nothing was kept, as a status; the words are the contract's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// 400: tried again, it will be refused again.
+    Invalid,
+    /// 408.
+    Stalled,
+    /// 413.
+    TooLarge,
+    /// 503, with the time after which to try again.
+    Unavailable(Duration),
+}
+
+impl Refused {
+    /// The status.
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::Invalid => StatusCode::BAD_REQUEST,
+            Self::Stalled => StatusCode::REQUEST_TIMEOUT,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// What the originals had no words for.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid request",
+            Self::Stalled => "the request took too long",
+            Self::TooLarge => "the request is too large",
+            Self::Unavailable(_) => "temporarily unavailable",
+        }
+    }
+
+    /// Adds `Retry-After` where it makes sense.
+    pub fn with_retry_after(self, mut answer: Response) -> Response {
+        if let Self::Unavailable(after) = self {
+            let seconds = HeaderValue::from(after.as_secs().max(1));
+            answer.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        answer
+    }
+}
+
+impl From<BodyError> for Refused {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Self::TooLarge,
+            BodyError::Stalled => Self::Stalled,
+            BodyError::Broken => Self::Invalid,
+        }
+    }
+}
+
+impl From<&AcceptError> for Refused {
+    fn from(error: &AcceptError) -> Self {
+        match error {
+            AcceptError::Invalid(_) => Self::Invalid,
+            AcceptError::Unavailable { retry_after } => Self::Unavailable(*retry_after),
+            AcceptError::Overloaded => Self::Unavailable(OVERLOADED_RETRY_AFTER),
+        }
+    }
+}
