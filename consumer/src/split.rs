@@ -60,6 +60,7 @@ fn halves(mut batch: Batch, last: &Record, cut: LastSeen, index: usize) -> (Batc
         last: last.print(),
         events: batch.events,
         rejects: before,
+        reports: Vec::new(),
     };
     let second = Batch {
         key: batch.key,
@@ -69,6 +70,7 @@ fn halves(mut batch: Batch, last: &Record, cut: LastSeen, index: usize) -> (Batc
         last: batch.last,
         events,
         rejects: after,
+        reports: batch.reports,
     };
     (first, second)
 }

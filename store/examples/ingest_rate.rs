@@ -96,6 +96,7 @@ fn make_batches(
             },
             events,
             rejects: Vec::new(),
+            reports: Vec::new(),
         });
     }
     assert_eq!(next, NextOffset(lease.next.0 + i64::from(batches * BATCH)));

@@ -1,19 +1,24 @@
--- One batch of one partition: rows, rejects, counts and the offset, in one autocommit statement, so that
--- they are all there or none is, and a client that freezes never holds a transaction open.
+-- One batch of one partition: rows, rejects, reports, counts and the offset, in one statement, so that they are all
+-- there or none is.
 --
--- Everything hangs on the lease: without its row, `batch` and `refusals` are empty, and so is all that follows.
+-- Small batches are nothing but this statement, in autocommit: a client that freezes holds no transaction open. For
+-- large ones most rows have been copied into the tables before it, in the same transaction (`store::copy`); then
+-- `$9` to `$26` hold only the other events, and `$34` to `$39` what the copied ones add to the counts.
+--
+-- Everything hangs on the lease: without its row, `batch` and all other givens are empty, and so is all that follows.
 -- Every part runs on one snapshot and hands on what it really inserted by RETURNING; so the counts are those of rows
 -- that are new, and a replay counts nothing. The lease row is updated once: a second update of one row in one
 -- statement silently vanishes.
 --
 -- Ids are claimed and inserted in the order of ids: two consumers that meet in the same ids then wait for each other
--- in one direction only. The remaining tables have the partition, or the event, in their keys: nobody meets there.
+-- in one direction only; reports meet in the rows of spools, which come last and in the order of ids, too. The
+-- remaining tables have the partition, or the event, in their keys: nobody meets there.
 WITH lease AS (
     -- The compare-and-set. It waits for whoever is changing the row, then looks again.
     UPDATE partition_leases
     SET next_offset = $5, last_offset = $6, last_record_time_ms = $7, last_record_hash = $8
     WHERE topic = $1 AND partition = $2 AND epoch = $3 AND next_offset = $4
-    RETURNING replay_until
+    RETURNING 1
 ),
 batch AS MATERIALIZED (
     SELECT *
@@ -60,7 +65,32 @@ stored AS (
     WHERE NOT client_id OR kafka_offset IN (SELECT kafka_offset FROM claimed)
     ORDER BY event_id, received_at, kafka_offset
     ON CONFLICT (event_id, received_at) DO NOTHING
-    RETURNING event_id, received_at, type, username, occurred_at, count, boot, choice, kafka_offset
+    RETURNING
+        event_id, received_at, type, username, occurred_at, count, choice, kafka_offset,
+        coalesce(boot, '00000000-0000-0000-0000-000000000000') AS boot
+),
+-- The events that are no rows because their id is there already.
+copies AS MATERIALIZED (
+    SELECT event_id, received_at, coalesce(boot, '00000000-0000-0000-0000-000000000000') AS boot
+    FROM batch
+    WHERE kafka_offset NOT IN (SELECT kafka_offset FROM stored)
+),
+-- A copy of an acknowledgement that is stored, now or before, is Kafka's or an operator's doing; any other is a
+-- client's next try. The row is looked up one by one, by its key: a join would be planned for tables of any size.
+retried AS (
+    INSERT INTO retries (event_id, received_at, boot)
+    SELECT event_id, received_at, boot
+    FROM copies
+    WHERE
+        (event_id, received_at, boot) NOT IN (SELECT event_id, received_at, boot FROM stored)
+        AND boot IS DISTINCT FROM (
+            SELECT coalesce(event.boot, '00000000-0000-0000-0000-000000000000')
+            FROM events AS event
+            WHERE event.event_id = copies.event_id AND event.received_at = copies.received_at
+        )
+    ORDER BY event_id, received_at, boot
+    ON CONFLICT (event_id, received_at, boot) DO NOTHING
+    RETURNING boot
 ),
 refused AS (
     INSERT INTO rejected_events (
@@ -69,7 +99,7 @@ refused AS (
     SELECT $1, $2, kafka_offset, record_time_ms, key, raw, code, reason, boot
     FROM refusals
     ON CONFLICT (topic, kafka_partition, kafka_offset, record_time_ms) DO NOTHING
-    RETURNING boot
+    RETURNING coalesce(boot, '00000000-0000-0000-0000-000000000000') AS boot
 ),
 cart AS (
     INSERT INTO clickstream_data (
@@ -85,42 +115,88 @@ cart AS (
 ),
 minutes AS (
     INSERT INTO rollup_minute AS rollup (bucket, type, kafka_partition, events, clicks)
-    SELECT date_bin('1 minute', occurred_at, '2000-01-01 00:00:00+00'), type, $2, count(*), sum(count)
-    FROM stored
-    GROUP BY 1, 2
+    SELECT bucket, type, $2, sum(events), sum(clicks)
+    FROM (
+        SELECT
+            date_bin('1 minute', occurred_at, '2000-01-01 00:00:00+00') AS bucket, type,
+            1 AS events, count AS clicks
+        FROM stored
+        UNION ALL
+        SELECT bucket, type, events, clicks
+        FROM unnest($34::timestamptz[], $35::text[], $36::bigint[], $37::bigint[])
+            AS copied (bucket, type, events, clicks)
+        WHERE EXISTS (SELECT FROM lease)
+    ) AS counted
+    GROUP BY bucket, type
     ON CONFLICT (bucket, type, kafka_partition) DO UPDATE
     SET events = rollup.events + excluded.events, clicks = rollup.clicks + excluded.clicks
 ),
--- What became of each record, by the boot that acknowledged it. A duplicate is an event that was not stored, unless
--- its record was counted before and is only being replayed.
-tally AS (
-    SELECT
-        coalesce(boot, '00000000-0000-0000-0000-000000000000') AS boot,
-        sum(stored) AS stored, sum(duplicate) AS duplicate, sum(refused) AS refused
+-- What became of each record, by the boot that acknowledged it.
+books AS (
+    INSERT INTO balance AS book (topic, boot, kafka_partition, stored, duplicate, rejected)
+    SELECT $1, boot, $2, sum(stored), sum(duplicate), sum(refused)
     FROM (
-        SELECT boot, 0 AS stored, (kafka_offset >= replay_until)::integer AS duplicate, 0 AS refused
-        FROM batch, lease
+        SELECT boot, 1 AS stored, 0 AS duplicate, 0 AS refused FROM stored
         UNION ALL
-        SELECT boot, 1, -(kafka_offset >= replay_until)::integer, 0 FROM stored, lease
+        SELECT boot, events, 0, 0
+        FROM unnest($38::uuid[], $39::bigint[]) AS copied (boot, events)
+        WHERE EXISTS (SELECT FROM lease)
+        UNION ALL
+        SELECT boot, 0, 1, 0 FROM retried
         UNION ALL
         SELECT boot, 0, 0, 1 FROM refused
     ) AS outcome
-    GROUP BY 1
-),
-books AS (
-    INSERT INTO balance AS book (boot, kafka_partition, stored, duplicate, rejected)
-    SELECT boot, $2, stored, duplicate, refused
-    FROM tally
-    WHERE stored <> 0 OR duplicate <> 0 OR refused <> 0
-    ON CONFLICT (boot, kafka_partition) DO UPDATE
+    GROUP BY boot
+    ON CONFLICT (topic, boot, kafka_partition) DO UPDATE
     SET
         stored = book.stored + excluded.stored,
         duplicate = book.duplicate + excluded.duplicate,
         rejected = book.rejected + excluded.rejected
+),
+-- What collectors report, each line once: totals only rise, whichever report comes first.
+heard AS (
+    INSERT INTO collector_reports AS known (topic, reporter, reported_at)
+    SELECT $1, reporter, reported_at
+    FROM unnest($40::uuid[], $41::timestamptz[]) AS given (reporter, reported_at)
+    WHERE EXISTS (SELECT FROM lease)
+    ON CONFLICT (topic, reporter) DO UPDATE
+    SET reported_at = greatest(known.reported_at, excluded.reported_at)
+),
+acknowledged AS (
+    INSERT INTO collector_acknowledged AS known (topic, reporter, boot, source, events)
+    SELECT $1, reporter, boot, source, events
+    FROM unnest($42::uuid[], $43::uuid[], $44::text[], $45::bigint[]) AS given (reporter, boot, source, events)
+    WHERE EXISTS (SELECT FROM lease)
+    ON CONFLICT (topic, boot, reporter, source) DO UPDATE
+    SET events = greatest(known.events, excluded.events)
+),
+placed AS (
+    INSERT INTO collector_places AS known (topic, reporter, boot, kafka_partition, events, last_offset)
+    SELECT $1, reporter, boot, kafka_partition, events, last_offset
+    FROM unnest($46::uuid[], $47::uuid[], $48::integer[], $49::bigint[], $50::bigint[])
+        AS given (reporter, boot, kafka_partition, events, last_offset)
+    WHERE EXISTS (SELECT FROM lease)
+    ON CONFLICT (topic, boot, reporter, kafka_partition) DO UPDATE
+    SET
+        events = greatest(known.events, excluded.events),
+        last_offset = greatest(known.last_offset, excluded.last_offset)
+),
+spooled AS (
+    INSERT INTO collector_spools AS known (topic, spool, waiting_events, waiting_bytes, reporter, reported_at)
+    SELECT $1, spool, waiting_events, waiting_bytes, reporter, reported_at
+    FROM unnest($51::uuid[], $52::bigint[], $53::bigint[], $54::uuid[], $55::timestamptz[])
+        AS given (spool, waiting_events, waiting_bytes, reporter, reported_at)
+    WHERE EXISTS (SELECT FROM lease)
+    ON CONFLICT (topic, spool) DO UPDATE
+    SET
+        waiting_events = excluded.waiting_events,
+        waiting_bytes = excluded.waiting_bytes,
+        reporter = excluded.reporter,
+        reported_at = excluded.reported_at
+    WHERE excluded.reported_at > known.reported_at
 )
 SELECT
     EXISTS (SELECT FROM lease) AS "held!",
-    (SELECT count(*) FROM batch) AS "events!",
     (SELECT count(*) FROM stored) AS "stored!",
-    (SELECT count(*) FROM refusals) AS "refusals!",
+    (SELECT count(*) FROM retried) AS "retried!",
     (SELECT count(*) FROM refused) AS "refused!"

@@ -2,9 +2,11 @@
 
 use crate::ingest::RejectedRecord;
 use chrono::{DateTime, Utc};
-use domain::{Choice, Event, LastSeen};
+use domain::report::{CollectorReport, SpoolReport};
+use domain::{Choice, Event, LastSeen, Source};
 use serde_json::{Map, Value};
 use sqlx::types::Json;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// The columns of `events` that a batch gives.
@@ -83,4 +85,90 @@ impl<'a> RejectColumns<'a> {
             boot: each().map(|r| r.boot).collect(),
         }
     }
+}
+
+/// What a batch's reports say, each line once: a statement may change a row only once.
+///
+/// In the order of the tables' keys, so that two consumers that meet in a row wait in one direction only.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct ReportColumns {
+    pub reporter: Vec<Uuid>,
+    pub reported_at: Vec<DateTime<Utc>>,
+    pub acknowledged_reporter: Vec<Uuid>,
+    pub acknowledged_boot: Vec<Uuid>,
+    pub acknowledged_source: Vec<&'static str>,
+    pub acknowledged_events: Vec<i64>,
+    pub placed_reporter: Vec<Uuid>,
+    pub placed_boot: Vec<Uuid>,
+    pub placed_partition: Vec<i32>,
+    pub placed_events: Vec<i64>,
+    pub placed_last: Vec<i64>,
+    pub spool: Vec<Uuid>,
+    pub spool_events: Vec<i64>,
+    pub spool_bytes: Vec<i64>,
+    pub spool_reporter: Vec<Uuid>,
+    pub spool_reported_at: Vec<DateTime<Utc>>,
+}
+
+impl ReportColumns {
+    pub(crate) fn of(reports: &[CollectorReport]) -> Self {
+        let mut heard: BTreeMap<Uuid, DateTime<Utc>> = BTreeMap::new();
+        let mut acknowledged: BTreeMap<(Uuid, Uuid, Source), u64> = BTreeMap::new();
+        let mut placed: BTreeMap<(Uuid, Uuid, i32), (u64, i64)> = BTreeMap::new();
+        let mut spools: BTreeMap<Uuid, (DateTime<Utc>, Uuid, SpoolReport)> = BTreeMap::new();
+        for report in reports {
+            let (who, when) = (report.reporter, report.reported_at);
+            let newest = heard.entry(who).or_insert(when);
+            *newest = when.max(*newest);
+            for boot in &report.boots {
+                for (source, events) in &boot.acknowledged {
+                    let most = acknowledged.entry((boot.boot, who, *source)).or_default();
+                    *most = (*most).max(*events);
+                }
+                for (partition, place) in &boot.places {
+                    let most = placed
+                        .entry((boot.boot, who, *partition))
+                        .or_insert((0, place.last.0));
+                    *most = (most.0.max(place.events), most.1.max(place.last.0));
+                }
+            }
+            if let Some(spool) = report.spool {
+                let newest = spools.entry(spool.id).or_insert((when, who, spool));
+                if when > newest.0 {
+                    *newest = (when, who, spool);
+                }
+            }
+        }
+        let mut columns = Self::default();
+        for (reporter, reported_at) in heard {
+            columns.reporter.push(reporter);
+            columns.reported_at.push(reported_at);
+        }
+        for ((boot, reporter, source), events) in acknowledged {
+            columns.acknowledged_boot.push(boot);
+            columns.acknowledged_reporter.push(reporter);
+            columns.acknowledged_source.push(source.as_str());
+            columns.acknowledged_events.push(bigint(events));
+        }
+        for ((boot, reporter, partition), (events, last)) in placed {
+            columns.placed_boot.push(boot);
+            columns.placed_reporter.push(reporter);
+            columns.placed_partition.push(partition);
+            columns.placed_events.push(bigint(events));
+            columns.placed_last.push(last);
+        }
+        for (id, (reported_at, reporter, spool)) in spools {
+            columns.spool.push(id);
+            columns.spool_events.push(bigint(spool.waiting_events));
+            columns.spool_bytes.push(bigint(spool.waiting_bytes));
+            columns.spool_reporter.push(reporter);
+            columns.spool_reported_at.push(reported_at);
+        }
+        columns
+    }
+}
+
+/// A total as Postgres holds it. [`CollectorReport::decode`] lets none through that does not fit.
+fn bigint(total: u64) -> i64 {
+    i64::try_from(total).unwrap_or(i64::MAX)
 }

@@ -1,11 +1,14 @@
 //! One batch, one statement: rows, rejects, counts and offset together, or nothing at all.
 
-use crate::columns::{EventColumns, RejectColumns};
+use crate::columns::{EventColumns, RejectColumns, ReportColumns};
 use crate::connection::Store;
 use crate::error::IngestError;
 use crate::lease::{LastRecord, PartitionKey};
+use chrono::{DateTime, Utc};
+use domain::report::CollectorReport;
 use domain::{Choice, Event, LastSeen, NextOffset, Reject};
 use serde_json::{Map, Value};
+use sqlx::postgres::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
 
@@ -26,6 +29,8 @@ pub struct Batch {
     pub events: Vec<(LastSeen, Event)>,
     /// The records that cannot become rows.
     pub rejects: Vec<RejectedRecord>,
+    /// What collectors say about themselves, in any order: neither events nor rejects.
+    pub reports: Vec<CollectorReport>,
 }
 
 /// A record that cannot become a row, kept as it came.
@@ -52,10 +57,31 @@ pub struct Ingested {
     pub received: u64,
     /// Events that are rows now and were not before.
     pub stored: u64,
-    /// Events that were there already: a client's retry, or a replay.
+    /// Tries of clients for events that were there already, each counted once.
     pub duplicates: u64,
+    /// Events that were there already, to the same acknowledgement: Kafka had it twice, or a replay.
+    pub redelivered: u64,
     /// Rejects that are kept now and were not before.
     pub rejected: u64,
+}
+
+/// What rows that were written before the statement, in its transaction, add to the counts.
+#[derive(Debug, Default)]
+pub(crate) struct Copied<'a> {
+    pub minute: Vec<DateTime<Utc>>,
+    pub minute_type: Vec<&'a str>,
+    pub minute_events: Vec<i64>,
+    pub minute_clicks: Vec<i64>,
+    pub boot: Vec<Uuid>,
+    pub boot_events: Vec<i64>,
+}
+
+/// What the statement did.
+pub(crate) struct Outcome {
+    pub held: bool,
+    pub stored: u64,
+    pub retried: u64,
+    pub refused: u64,
 }
 
 impl Store {
@@ -63,56 +89,106 @@ impl Store {
     ///
     /// The batch may be empty of events and rejects; it then only moves the lease.
     pub async fn ingest(&self, batch: &Batch) -> Result<Ingested, IngestError> {
-        let events = EventColumns::of(&batch.events);
-        let rejects = RejectColumns::of(&batch.rejects);
+        let (events, nothing) = (EventColumns::of(&batch.events), Copied::default());
         let mut session = self.session().await?;
-        let statement = sqlx::query_file!(
-            "queries/ingest.sql",
-            batch.key.topic,
-            batch.key.partition,
-            batch.epoch,
-            batch.from.0,
-            batch.to.0,
-            batch.last.offset.0,
-            batch.last.time_ms,
-            batch.last.hash,
-            &events.kafka_offset,
-            &events.event_id,
-            &events.client_id,
-            &events.received_at,
-            &events.occurred_at,
-            &events.event_type as &[&str],
-            &events.username as &[Option<&str>],
-            &events.session_id as &[Option<&str>],
-            &events.url as &[Option<&str>],
-            &events.path as &[Option<&str>],
-            &events.referrer as &[Option<&str>],
-            &events.user_agent as &[Option<&str>],
-            &events.ip as &[Option<&str>],
-            &events.source as &[&str],
-            &events.count,
-            &events.boot as &[Option<Uuid>],
-            &events.properties as &[Json<&Map<String, Value>>],
-            &events.choice as &[Option<Json<&Choice>>],
-            &rejects.kafka_offset,
-            &rejects.record_time_ms,
-            &rejects.key as &[Option<&[u8]>],
-            &rejects.raw as &[&[u8]],
-            &rejects.code as &[&str],
-            &rejects.reason,
-            &rejects.boot as &[Option<Uuid>],
-        )
-        .fetch_one(&mut *session);
-        let row = self.answer(statement).await?;
+        let statement = ingest(&mut session, batch, &events, &nothing);
+        let outcome = self.answer(statement).await?;
         session.finish();
-        if !row.held {
+        batch.ingested(0, &outcome)
+    }
+}
+
+impl Batch {
+    /// Sums up, given how many events were written before the statement.
+    fn ingested(&self, copied: u64, outcome: &Outcome) -> Result<Ingested, IngestError> {
+        if !outcome.held {
             return Err(IngestError::Fenced);
         }
+        let stored = copied + outcome.stored;
+        let events = self.events.len() as u64;
         Ok(Ingested {
-            received: row.events.unsigned_abs() + row.refusals.unsigned_abs(),
-            stored: row.stored.unsigned_abs(),
-            duplicates: (row.events - row.stored).unsigned_abs(),
-            rejected: row.refused.unsigned_abs(),
+            received: events + self.rejects.len() as u64,
+            stored,
+            duplicates: outcome.retried,
+            redelivered: events - stored - outcome.retried,
+            rejected: outcome.refused,
         })
     }
+}
+
+/// Runs the statement for a batch of which `events` are not written yet.
+pub(crate) async fn ingest(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    events: &EventColumns<'_>,
+    copied: &Copied<'_>,
+) -> sqlx::Result<Outcome> {
+    let rejects = RejectColumns::of(&batch.rejects);
+    let reports = ReportColumns::of(&batch.reports);
+    let row = sqlx::query_file!(
+        "queries/ingest.sql",
+        batch.key.topic,
+        batch.key.partition,
+        batch.epoch,
+        batch.from.0,
+        batch.to.0,
+        batch.last.offset.0,
+        batch.last.time_ms,
+        batch.last.hash,
+        &events.kafka_offset,
+        &events.event_id,
+        &events.client_id,
+        &events.received_at,
+        &events.occurred_at,
+        &events.event_type as &[&str],
+        &events.username as &[Option<&str>],
+        &events.session_id as &[Option<&str>],
+        &events.url as &[Option<&str>],
+        &events.path as &[Option<&str>],
+        &events.referrer as &[Option<&str>],
+        &events.user_agent as &[Option<&str>],
+        &events.ip as &[Option<&str>],
+        &events.source as &[&str],
+        &events.count,
+        &events.boot as &[Option<Uuid>],
+        &events.properties as &[Json<&Map<String, Value>>],
+        &events.choice as &[Option<Json<&Choice>>],
+        &rejects.kafka_offset,
+        &rejects.record_time_ms,
+        &rejects.key as &[Option<&[u8]>],
+        &rejects.raw as &[&[u8]],
+        &rejects.code as &[&str],
+        &rejects.reason,
+        &rejects.boot as &[Option<Uuid>],
+        &copied.minute,
+        &copied.minute_type as &[&str],
+        &copied.minute_events,
+        &copied.minute_clicks,
+        &copied.boot,
+        &copied.boot_events,
+        &reports.reporter,
+        &reports.reported_at,
+        &reports.acknowledged_reporter,
+        &reports.acknowledged_boot,
+        &reports.acknowledged_source as &[&str],
+        &reports.acknowledged_events,
+        &reports.placed_reporter,
+        &reports.placed_boot,
+        &reports.placed_partition,
+        &reports.placed_events,
+        &reports.placed_last,
+        &reports.spool,
+        &reports.spool_events,
+        &reports.spool_bytes,
+        &reports.spool_reporter,
+        &reports.spool_reported_at,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(Outcome {
+        held: row.held,
+        stored: row.stored.unsigned_abs(),
+        retried: row.retried.unsigned_abs(),
+        refused: row.refused.unsigned_abs(),
+    })
 }

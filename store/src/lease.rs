@@ -79,13 +79,18 @@ impl Store {
     ///
     /// Bumping the epoch waits for a statement of the former holder that is under way, so what is returned
     /// is where that one really ended. Always use it after an unknown outcome; a plain read could be stale.
+    /// A transaction of the former holder is not waited for but ended: its client may be frozen.
     pub async fn acquire(
         &self,
         key: &PartitionKey,
         holder: &Holder,
         first: &FirstContact,
     ) -> Result<Lease, StoreError> {
+        // Before the bump, so that it does not wait for such a transaction; and after it, for one that began
+        // meanwhile: any later one finds that its epoch is over before it writes.
+        self.end_writers(key).await?;
         if let Some(lease) = self.take(key, holder).await? {
+            self.end_writers(key).await?;
             return Ok(lease);
         }
         self.register(key, holder, first).await?;
@@ -120,9 +125,11 @@ impl Store {
 
     /// Moves a partition to another offset, in the cluster that `holder` names, and takes it from its holder.
     ///
-    /// For operators only. Going back is a replay: rows that are there stay as they are, and duplicates
-    /// among the records that were read before are not counted again. `recreated` says that the topic is
-    /// another one now, whose records were never read, whatever their offsets.
+    /// For operators only. Going back is a replay: rows and counts stay as they are. Going forward past records
+    /// that were never read books them as expired. `recreated` says that the topic is another one now, whose
+    /// records were never read, whatever their offsets; what the collectors have put into this partition so far
+    /// and was not counted is booked as expired. A report that comes later can tell of more: then the same reset
+    /// books that, too.
     ///
     /// Returns nothing when there is no such lease.
     pub async fn reset_offset(
@@ -147,6 +154,20 @@ impl Store {
         let row = self.answer(row).await?;
         session.finish();
         Ok(row.map(Lease::from))
+    }
+
+    /// Ends every transaction that writes the partition now; see [`crate::copy`].
+    async fn end_writers(&self, key: &PartitionKey) -> Result<(), StoreError> {
+        let mut session = self.session().await?;
+        let ended = sqlx::query_file!(
+            "queries/end_writers.sql",
+            key.topic,
+            i64::from(key.partition),
+        )
+        .fetch_one(&mut *session);
+        self.answer(ended).await?;
+        session.finish();
+        Ok(())
     }
 
     /// Bumps the epoch of a lease that is there.

@@ -3,12 +3,13 @@
 //! All SQL of the project lives here, one statement per module, beside the promise that it keeps.
 //! The modules stand in the order in which an event meets them: the tables ([`schema`]) and their
 //! days ([`partitions`]), who may write ([`lease`]), the one statement that writes ([`ingest`]), what it
-//! may answer ([`error`]), and what is read afterwards ([`receipts`], [`summary`]).
+//! may answer ([`error`]), and what is read afterwards ([`receipts`], [`balance`], [`rejects`], [`summary`]).
 //!
 //! Nothing of the database driver shows through: callers see events, offsets and errors that name
 //! their next move.
 #![warn(missing_docs)]
 
+pub mod balance;
 mod columns;
 mod connection;
 pub mod error;
@@ -16,11 +17,14 @@ pub mod ingest;
 pub mod lease;
 pub mod partitions;
 pub mod receipts;
+pub mod rejects;
 pub mod schema;
 pub mod summary;
 
+pub use balance::{Balance, DirectCounts};
 pub use connection::{Store, StoreOptions};
 pub use error::{IngestError, StoreError};
 pub use ingest::{Batch, Ingested, RejectedRecord};
 pub use lease::{FirstContact, Holder, LastRecord, Lease, LeaseRow, PartitionKey};
+pub use rejects::{AuditRow, Handled, RejectCursor, RejectFilter, RejectKey, RejectRow};
 pub use summary::Summary;

@@ -1,6 +1,7 @@
 //! Consumers that meet in the same rows wait for each other, and only ever in one direction.
 
 use crate::support::*;
+use chrono::TimeDelta;
 use domain::Event;
 use sqlx::PgPool;
 use std::collections::BTreeSet;
@@ -58,7 +59,11 @@ async fn two_partitions_with_the_same_client_ids_never_deadlock(pool: PgPool) {
         let forwards: Vec<Event> = (0..40)
             .map(|n| by_client(cart_event(round * 40 + n)))
             .collect();
-        let backwards: Vec<Event> = forwards.iter().rev().cloned().collect();
+        let retried = |event: &Event| Event {
+            received_at: event.received_at + TimeDelta::hours(1),
+            ..event.clone()
+        };
+        let backwards: Vec<Event> = forwards.iter().rev().map(retried).collect();
         let [zero, one] = &mut leases;
         let (a, b) = tokio::join!(
             write(&store, 0, zero, forwards),

@@ -139,6 +139,7 @@ pub fn batch(partition: i32, lease: &Lease, events: Vec<Event>, rejects: usize) 
         },
         events,
         rejects,
+        reports: Vec::new(),
     }
 }
 
@@ -148,6 +149,11 @@ pub async fn everything(pool: &PgPool) -> serde_json::Value {
         "SELECT jsonb_build_object(
             'events', (SELECT jsonb_agg(to_jsonb(t) ORDER BY event_id, received_at) FROM events t),
             'cart', (SELECT jsonb_agg(to_jsonb(t) ORDER BY event_id) FROM clickstream_data t),
+            'retries', (SELECT jsonb_agg(to_jsonb(t) ORDER BY event_id, received_at, boot) FROM retries t),
+            'reports', (SELECT jsonb_agg(to_jsonb(t) ORDER BY reporter) FROM collector_reports t),
+            'acknowledged', (SELECT jsonb_agg(to_jsonb(t) ORDER BY boot, reporter, source) FROM collector_acknowledged t),
+            'places', (SELECT jsonb_agg(to_jsonb(t) ORDER BY boot, reporter, kafka_partition) FROM collector_places t),
+            'spools', (SELECT jsonb_agg(to_jsonb(t) ORDER BY spool) FROM collector_spools t),
             'ids', (SELECT jsonb_agg(to_jsonb(t) ORDER BY event_id) FROM message_ids t),
             'rejects', (SELECT jsonb_agg(to_jsonb(t) ORDER BY kafka_offset) FROM rejected_events t),
             'balance', (SELECT jsonb_agg(to_jsonb(t) ORDER BY boot, kafka_partition) FROM balance t),
