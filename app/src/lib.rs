@@ -4,6 +4,8 @@
 //! [`components`]) whose address says what is chosen ([`address`]); a form or an island sends the click
 //! to [`server`], which hands it to the collector and answers with a receipt.
 //!
+//! What is known of the whole way, for those who run it, is in [`figures`].
+//!
 //! Pages and islands know `domain` and plain values. Everything that needs a server lives behind the
 //! one gate below; everything the browser downloads hangs on [`hydrate`].
 
@@ -12,6 +14,7 @@
 
 pub mod address;
 pub mod components;
+pub mod figures;
 pub mod pages;
 
 #[cfg(feature = "ssr")]

@@ -5,7 +5,7 @@
 //! (`request`), how they get to Kafka (`client`) whatever happens there (`producer`, `reach`), where they
 //! are kept when they do not ([`spool`]), the one
 //! path that joins all this ([`accept`]), when the event has become a row ([`stored`]), and what is
-//! counted on the way (`telemetry`).
+//! counted on the way (`telemetry`). Apart from all this, [`cluster`] watches Kafka for people who look.
 //!
 //! Every door of the project (the shop, the lab, [`http`], later gRPC) ends in [`Collector::accept`];
 //! none answers success before it.
@@ -13,6 +13,7 @@
 
 pub mod accept;
 mod client;
+pub mod cluster;
 pub mod draft;
 mod enrich;
 pub mod http;
@@ -24,6 +25,7 @@ pub mod stored;
 mod telemetry;
 
 pub use accept::{AcceptError, Accepted, Collector, CollectorSettings};
+pub use cluster::ClusterWatch;
 pub use draft::Draft;
 pub use request::QueueLimits;
 pub use spool::{SpoolArgs, SpoolSettings, SpoolState};

@@ -7,6 +7,7 @@ pub mod choice;
 pub mod drawings;
 pub mod live;
 pub mod notice;
+pub mod pipeline;
 pub mod receipt;
 pub mod shell;
 pub mod stage;

@@ -43,6 +43,8 @@ pub struct Frame {
     pub path: &'static str,
     /// Whether the page loads itself again.
     pub refresh: Option<Refresh>,
+    /// Whether whoever asks may see the staff's pages.
+    pub staff: bool,
     /// What the site has to offer at the moment.
     pub assets: Arc<Assets>,
     /// Allows this page's one inline script.
@@ -57,9 +59,19 @@ pub fn document(frame: Frame, content: impl IntoView) -> AnyView {
         cart_items,
         path,
         refresh,
+        staff,
         assets,
         nonce,
     } = frame;
+    let for_staff = staff.then(|| {
+        view! {
+            <p>
+                <a href="/pipeline" aria-current=(path == "/pipeline").then_some("page")>
+                    "The pipeline: is every click accounted for?"
+                </a>
+            </p>
+        }
+    });
     let has_bundle = assets.bundle.is_some();
     view! {
         <!DOCTYPE html>
@@ -86,6 +98,7 @@ pub fn document(frame: Frame, content: impl IntoView) -> AnyView {
                     <p>
                         "A toy shop: nothing is sold. Every click here travels through Kafka into Postgres, and you can watch it go."
                     </p>
+                    {for_staff}
                 </footer>
             </body>
         </html>

@@ -4,6 +4,8 @@
 pub mod cart;
 pub mod hello;
 pub mod not_found;
+pub mod pipeline;
 pub mod receipt;
 pub mod shop;
+pub mod staff;
 pub mod thanks;

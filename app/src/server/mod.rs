@@ -1,9 +1,10 @@
 //! The shop's server: everything that pages and islands may not know.
 //!
 //! In the order in which a request passes through: [`run`] listens, [`router`] says what is where,
-//! `origin` turns away posts from other sites, `visitor` says who asks (from `cookies`, with a `cart`),
-//! `form` reads what was sent, the `handlers` decide, `render` makes HTML with the site's `assets`, and
-//! `views` records that a page was seen.
+//! `origin` turns away posts from other sites, `staff` says who may see more than a visitor, `visitor` who
+//! asks (from `cookies`, with a `cart`), `form` reads what was sent, the `handlers` decide, `render` makes
+//! HTML with the site's `assets`, and `views` records that a page was seen. `pipeline` watches the whole way
+//! for the staff while they look.
 
 mod assets;
 mod cart;
@@ -11,12 +12,14 @@ mod cookies;
 mod form;
 mod handlers;
 mod origin;
+mod pipeline;
 mod readiness;
 mod receipts;
 mod render;
 pub mod router;
 pub mod run;
 mod settings;
+mod staff;
 mod state;
 mod views;
 mod visitor;

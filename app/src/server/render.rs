@@ -37,6 +37,7 @@ pub fn page<V: IntoView + 'static>(
             .unwrap_or_default();
         let frame = Frame {
             username: frame.username.or_else(|| visitor.name()),
+            staff: visitor.staff,
             assets: shop.site.assets(),
             nonce: nonce.clone(),
             ..frame
@@ -78,7 +79,7 @@ pub fn with_cookies(
 }
 
 /// Renders a view in an owner of its own, which is gone afterwards.
-fn html<V: IntoView + 'static>(view: impl FnOnce() -> V) -> String {
+pub fn html<V: IntoView + 'static>(view: impl FnOnce() -> V) -> String {
     let owner = Owner::new_root(Some(Arc::new(SsrSharedContext::new_islands())));
     let html = owner.with(|| view().into_view().to_html());
     owner.unset_with_forced_cleanup();

@@ -4,7 +4,7 @@
 //! for other programs and not below that rule.
 
 use super::assets::is_hashed;
-use super::handlers::{cart, checkout, click, hello, not_found, receipt, shop};
+use super::handlers::{cart, checkout, click, hello, not_found, pipeline, receipt, shop, staff};
 use super::origin::same_origin_only;
 use super::state::Shop;
 use axum::Router;
@@ -55,6 +55,15 @@ pub fn router(state: Shop) -> Router {
                 .fallback(not_found::show.with_state(state.clone())),
         );
     let collector = state.collector.clone();
+    let for_staff = Router::new()
+        .route("/pipeline", get(pipeline::show))
+        .route(pipeline::NEWS, get(pipeline::news))
+        .route("/balance", get(pipeline::balance))
+        .route_layer(middleware::from_fn_with_state(
+            state.clone(),
+            staff::staff_only,
+        ));
+    let judge = middleware::from_fn_with_state(state.clone(), staff::judge);
     let shop = Router::new()
         .route("/", get(shop::show))
         .route("/hello", get(hello::ask).post(hello::answer))
@@ -64,10 +73,14 @@ pub fn router(state: Shop) -> Router {
         .route("/click", post(click::record))
         .route("/receipt/{id}", get(receipt::show))
         .route("/receipt/{id}/progress", get(receipt::progress))
+        .route("/staff", get(staff::ask).post(staff::sign_in))
+        .route("/staff/out", post(staff::sign_out))
+        .merge(for_staff)
         .layer(middleware::from_fn(same_origin_only))
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
         .with_state(state)
         .fallback_service(files)
+        .layer(judge)
         .layer(middleware::from_fn(with_headers))
         .layer(CompressionLayer::new());
     collector::http::mount(shop, collector)

@@ -1,9 +1,15 @@
 //! What the shop has to be told; each default is right on a developer's machine.
 
 use collector::SpoolArgs;
+use ipnet::IpNet;
+use secrecy::SecretString;
 use service::settings::{DatabaseSettings, KafkaSettings, OpsSettings};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
+
+/// The least characters of a token: it is all that stands between anybody and the staff's pages.
+const TOKEN_MIN_CHARS: usize = 16;
 
 /// The shop: its pages, and the collector behind them.
 #[derive(Debug, Clone, clap::Parser)]
@@ -21,6 +27,9 @@ pub struct Settings {
     /// Where rows are read.
     #[command(flatten)]
     pub database: DatabaseSettings,
+    /// Who sees more than a visitor.
+    #[command(flatten)]
+    pub staff: StaffSettings,
     /// Where operators look.
     #[command(flatten)]
     pub ops: OpsSettings<9464>,
@@ -53,6 +62,50 @@ pub struct SiteSettings {
     pub leptos_reload_port: u16,
 }
 
+/// Who sees the staff's pages.
+#[derive(Debug, Clone, clap::Args)]
+pub struct StaffSettings {
+    /// Opens `/pipeline` and `/balance` from anywhere: sent as `Authorization: Bearer …`, or given once at `/staff`; at least 16 characters.
+    #[arg(long, env = "STAFF_TOKEN", value_name = "TEXT", value_parser = token, hide_env_values = true)]
+    pub staff_token: Option<SecretString>,
+    /// Networks whose requests need no token, if they name a loopback host and went through no proxy; empty for none.
+    #[arg(
+        long,
+        env = "STAFF_PEERS",
+        value_name = "CIDR,…",
+        default_value = "127.0.0.0/8,::1/128"
+    )]
+    pub staff_peers: Peers,
+}
+
+/// A list of networks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peers(pub Vec<IpNet>);
+
+impl FromStr for Peers {
+    type Err = String;
+
+    /// Reads networks between commas; a single address is a network of one.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let networks = text.split(',').map(str::trim).filter(|one| !one.is_empty());
+        let network = |text: &str| {
+            let address = || Some(IpNet::from(text.parse::<std::net::IpAddr>().ok()?));
+            text.parse().ok().or_else(address).ok_or_else(|| {
+                format!("{text:?} is no network; expected a list such as 127.0.0.0/8,10.1.2.3/32")
+            })
+        };
+        networks.map(network).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// Reads a token; an empty one is none.
+fn token(text: &str) -> Result<SecretString, String> {
+    if (1..TOKEN_MIN_CHARS).contains(&text.chars().count()) {
+        return Err(format!("a token has at least {TOKEN_MIN_CHARS} characters"));
+    }
+    Ok(SecretString::from(text))
+}
+
 impl SiteSettings {
     /// The hash file's place: beside the program, where `cargo leptos` puts it, unless it is absolute.
     pub fn hash_file(&self) -> PathBuf {
@@ -67,7 +120,27 @@ impl SiteSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
+    use clap::{CommandFactory as _, Parser as _};
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("", 0)]
+    #[case("10.0.0.0/8", 1)]
+    #[case("10.1.2.3, ::1/128", 2)]
+    fn peers_are_networks_between_commas(#[case] text: &str, #[case] networks: usize) {
+        assert_eq!(text.parse::<Peers>().unwrap().0.len(), networks);
+    }
+
+    #[rstest]
+    #[case("--staff-peers=here", "is no network")]
+    #[case("--staff-peers=10.0.0.0/33", "is no network")]
+    #[case("--staff-token=fifteen letters", "at least 16 characters")]
+    fn what_guards_nothing_is_refused(#[case] flag: &str, #[case] why: &str) {
+        let error = Settings::try_parse_from(["app", flag])
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(why), "{error}");
+    }
 
     #[test]
     fn the_readme_has_every_setting_of_the_shop() {

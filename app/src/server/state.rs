@@ -1,7 +1,9 @@
 //! What every handler may use. Cheap to clone; all clones share one of each.
 
 use super::assets::Site;
+use super::pipeline::{Pipeline, Sources};
 use super::settings::{Settings, SiteSettings};
+use super::staff::Staff;
 use super::views::PageViews;
 use collector::{Collector, CollectorSettings};
 use secrecy::ExposeSecret;
@@ -28,6 +30,10 @@ pub struct Shop {
     pub(super) site: Arc<Site>,
     /// What records that pages were seen.
     pub(super) views: PageViews,
+    /// Who may see more than a visitor.
+    pub(super) staff: Arc<Staff>,
+    /// What they see of the events' way.
+    pub(super) pipeline: Pipeline,
     /// Ends what would otherwise wait for long.
     pub stop: CancellationToken,
     /// The port of `cargo leptos watch`, while it watches.
@@ -66,8 +72,18 @@ impl Shop {
             health,
             stop.clone(),
         )?;
+        let pipeline = Pipeline::new(
+            Sources {
+                kafka: settings.kafka.clone(),
+                store: store.clone(),
+                collector: collector.clone(),
+            },
+            stop.clone(),
+        );
         Ok(Self {
             views: PageViews::new(collector.clone()),
+            staff: Arc::new(Staff::new(&settings.staff)),
+            pipeline,
             collector,
             store,
             topic: settings.kafka.kafka_topic.as_str().into(),

@@ -2,6 +2,7 @@
 
 use super::cart::Cart;
 use super::cookies;
+use super::staff::Verdict;
 use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
@@ -24,6 +25,8 @@ pub struct Visitor {
     pub cart: Cart,
     /// Whether nobody sees the answer: it is fetched ahead of time, or only its headers are asked for.
     pub unseen: bool,
+    /// Whether this is somebody who may see the staff's pages.
+    pub staff: bool,
     session: Uuid,
     session_is_new: bool,
     host: Option<String>,
@@ -121,6 +124,7 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
                 || ["sec-purpose", "purpose"].iter().any(|name| {
                     text(headers, name).is_some_and(|value| value.contains("prefetch"))
                 }),
+            staff: Verdict::of(&parts.extensions).is_ok(),
             session: session.unwrap_or_else(Uuid::new_v4),
             session_is_new: session.is_none(),
             host: text(headers, header::HOST.as_str()).map(str::to_owned),

@@ -7,6 +7,7 @@
 mod answer;
 mod browser;
 mod form;
+mod pipeline;
 
 use leptos::html;
 use leptos::prelude::*;
@@ -51,4 +52,16 @@ pub fn LiveReceipt(children: Children) -> impl IntoView {
             {children()}
         </div>
     }
+}
+
+/// The pipeline's figures, alive: each change arrives by itself.
+#[island]
+pub fn LivePipeline(children: Children) -> impl IntoView {
+    let root = NodeRef::<html::Div>::new();
+    Effect::new(move || {
+        if let Some(root) = root.get() {
+            pipeline::wake(&root);
+        }
+    });
+    view! { <div node_ref=root>{children()}</div> }
 }

@@ -5,8 +5,10 @@ pub mod checkout;
 pub mod click;
 pub mod hello;
 pub mod not_found;
+pub mod pipeline;
 pub mod receipt;
 pub mod shop;
+pub mod staff;
 
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};

@@ -1,0 +1,385 @@
+//! The figures, from what Kafka, Postgres and this process told. Nothing is asked here, and nothing is made
+//! up: a figure whose source is silent is none.
+
+use super::books::Told;
+use super::pace::{Pace, Paces, events};
+use crate::figures::{Broker, Figures, Partition, Spool, judge::judge};
+use chrono::{DateTime, Utc};
+use collector::SpoolState;
+use collector::cluster::{self, BrokerState, Cluster, Retention};
+use store::LeaseRow;
+
+/// Everything that was told.
+pub struct Parts<'a> {
+    /// Now.
+    pub at: DateTime<Utc>,
+    /// The topic's name.
+    pub topic: &'a str,
+    /// Kafka's own picture.
+    pub kafka: &'a Cluster,
+    /// Postgres' last answer.
+    pub postgres: &'a Told,
+    /// How fast partitions move.
+    pub paces: &'a Paces,
+    /// This process's spool.
+    pub spool: Option<&'a SpoolState>,
+}
+
+/// Puts the figures together.
+pub fn assemble(parts: Parts<'_>) -> Figures {
+    let Parts {
+        at,
+        topic,
+        kafka,
+        postgres,
+        paces,
+        spool,
+    } = parts;
+    let leases = postgres.leases();
+    let partitions: Vec<Partition> = kafka
+        .partitions
+        .iter()
+        .map(|one| {
+            let lease = leases.map(|rows| rows.iter().find(|row| row.partition == one.number));
+            partition(one, lease, paces.of(one.number), kafka.retention, at)
+        })
+        .collect();
+    let sum = |figure: fn(&Partition) -> Option<u64>| {
+        let all: Option<Vec<u64>> = partitions.iter().map(figure).collect();
+        all.filter(|all| !all.is_empty())
+            .map(|all| all.iter().sum())
+    };
+    let paced: Option<Vec<f64>> = partitions.iter().map(|one| one.read_per_s).collect();
+    let mut figures = Figures {
+        balanced: false,
+        at,
+        topic: topic.to_owned(),
+        problems: Vec::new(),
+        warnings: Vec::new(),
+        books: postgres.books(),
+        spool: spool.map(spooled),
+        lag_events: sum(|one| one.lag_events),
+        lag_s: partitions
+            .iter()
+            .filter_map(|one| one.lag_s)
+            .reduce(f64::max),
+        read_per_s: paced
+            .filter(|all| !all.is_empty())
+            .map(|all| all.iter().sum()),
+        oldest_leaves_in_s: partitions
+            .iter()
+            .filter_map(|one| one.leaves_in_s)
+            .reduce(f64::min),
+        retention_s: match kafka.retention {
+            Retention::Limited(limit) => Some(limit.as_secs()),
+            Retention::Unknown | Retention::Unlimited => None,
+        },
+        brokers: kafka
+            .brokers
+            .iter()
+            .map(|one| broker(one, &kafka.partitions))
+            .collect(),
+        partitions,
+    };
+    judge(&mut figures, kafka.problem.as_deref());
+    figures
+}
+
+/// One partition. The outer none of `lease`: Postgres is silent; the inner: nobody has ever read it.
+fn partition(
+    kafka: &cluster::Partition,
+    lease: Option<Option<&LeaseRow>>,
+    pace: Pace,
+    retention: Retention,
+    now: DateTime<Utc>,
+) -> Partition {
+    let row = lease.flatten();
+    let next = row.map(|row| row.lease.next.0);
+    // What nobody has ever read waits from the lowest offset on.
+    let from = lease.and_then(|row| row.map(|row| row.lease.next.0).or(kafka.low));
+    let lag = from.zip(kafka.end).map(|(from, end)| unsigned(end - from));
+    let waits = lag.is_some_and(|lag| lag > 0);
+    let since = waits
+        .then(|| oldest_unread(kafka, row, from, now))
+        .flatten();
+    let catch_up_s = match (lag, pace.read_per_s, pace.arriving_per_s) {
+        (Some(0), ..) => Some(0.0),
+        (Some(lag), Some(read), Some(arriving)) if read > arriving => {
+            Some(events(lag.cast_signed()) / (read - arriving))
+        }
+        _ => None,
+    };
+    let leaves_in_s = match retention {
+        Retention::Limited(limit) => since.map(|since| limit.as_secs_f64() - seconds(now - since)),
+        Retention::Unknown | Retention::Unlimited => None,
+    };
+    Partition {
+        partition: kafka.number,
+        leader: kafka.leader,
+        replicas: kafka.replicas.clone(),
+        in_sync: kafka.in_sync.clone(),
+        low_offset: kafka.low.map(unsigned),
+        end_offset: kafka.end.map(unsigned),
+        stored_offset: next.map(unsigned),
+        lag_events: lag,
+        lag_s: since.map(|since| seconds(now - since).max(0.0)),
+        read_per_s: pace.read_per_s,
+        arriving_per_s: pace.arriving_per_s,
+        catch_up_s,
+        still_s: pace.still_s,
+        holder: row.and_then(|row| row.owner.clone()),
+        held_since: row.and_then(|row| row.acquired_at),
+        leaves_in_s,
+        missed_events: next
+            .zip(kafka.low)
+            .map_or(0, |(next, low)| unsigned(low - next)),
+    }
+}
+
+/// When the oldest unread event was written: exactly where that record was looked at, and else not before
+/// the one that was read last. While the consumer runs, the two are close.
+fn oldest_unread(
+    kafka: &cluster::Partition,
+    row: Option<&LeaseRow>,
+    from: Option<i64>,
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    let wanted = from?.max(kafka.low.unwrap_or(0));
+    let looked_at = kafka.unread.filter(|unread| unread.offset <= wanted);
+    if let Some(unread) = looked_at.filter(|unread| unread.offset == wanted) {
+        return Some(unread.written_at.min(now));
+    }
+    let read_last = row
+        .and_then(|row| row.lease.last)
+        .and_then(|last| DateTime::from_timestamp_millis(last.time_ms));
+    let later = looked_at.map(|unread| unread.written_at).max(read_last)?;
+    Some(later.min(now))
+}
+
+fn broker(broker: &cluster::Broker, partitions: &[cluster::Partition]) -> Broker {
+    let (up, down_since, reason) = match &broker.state {
+        BrokerState::Up => (Some(true), None, None),
+        BrokerState::Down { since, reason } => (Some(false), Some(*since), Some(reason.clone())),
+        // Kafka knows of it, and nobody knows where it is.
+        BrokerState::Unknown if broker.address.is_none() => (
+            Some(false),
+            None,
+            Some("the other brokers do not count it as present".to_owned()),
+        ),
+        BrokerState::Unknown => (None, None, None),
+    };
+    let which = |has: &dyn Fn(&cluster::Partition, i32) -> bool| -> Vec<i32> {
+        let Some(id) = broker.id else {
+            return Vec::new();
+        };
+        let found = partitions.iter().filter(|one| has(one, id));
+        found.map(|one| one.number).collect()
+    };
+    Broker {
+        id: broker.id,
+        address: broker.address.clone(),
+        up,
+        down_since,
+        reason,
+        leads: which(&|one, id| one.leader == Some(id)),
+        holds: which(&|one, id| one.replicas.contains(&id)),
+        in_sync: which(&|one, id| one.in_sync.contains(&id)),
+    }
+}
+
+fn spooled(spool: &SpoolState) -> Spool {
+    Spool {
+        waiting_events: spool.waiting_events,
+        waiting_bytes: spool.waiting_bytes,
+        max_bytes: spool.max_bytes,
+        oldest: spool.oldest,
+        problem: spool.problem.clone(),
+    }
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+fn seconds(span: chrono::TimeDelta) -> f64 {
+    span.as_seconds_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::TimeDelta;
+    use domain::{LastSeen, NextOffset};
+    use rstest::rstest;
+    use std::time::Duration;
+    use store::{Balance, LastRecord, Lease};
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(1_790_000_000_000).unwrap()
+    }
+
+    fn before(seconds: i64) -> DateTime<Utc> {
+        now() - TimeDelta::seconds(seconds)
+    }
+
+    fn kafka(low: i64, end: i64, unread: Option<(i64, i64)>) -> Cluster {
+        Cluster {
+            brokers: vec![cluster::Broker {
+                id: Some(1),
+                address: Some("127.0.0.1:19092".into()),
+                state: BrokerState::Up,
+            }],
+            partitions: vec![cluster::Partition {
+                number: 0,
+                leader: Some(1),
+                replicas: vec![1],
+                in_sync: vec![1],
+                low: Some(low),
+                end: Some(end),
+                unread: unread.map(|(offset, seconds)| cluster::Unread {
+                    offset,
+                    written_at: before(seconds),
+                }),
+            }],
+            retention: Retention::Limited(Duration::from_secs(100)),
+            problem: None,
+        }
+    }
+
+    /// A lease that has read up to `next`, the last record having been written so long ago.
+    fn lease(next: i64, last_s: i64) -> LeaseRow {
+        LeaseRow {
+            partition: 0,
+            owner: Some("host:7".into()),
+            acquired_at: Some(before(60)),
+            lease: Lease {
+                epoch: 3,
+                next: NextOffset(next),
+                last: Some(LastRecord {
+                    offset: LastSeen(next - 1),
+                    time_ms: before(last_s).timestamp_millis(),
+                    hash: 0,
+                }),
+                cluster_id: "c".into(),
+            },
+        }
+    }
+
+    fn figures(kafka: &Cluster, postgres: &Told) -> Figures {
+        assemble(Parts {
+            at: now(),
+            topic: "clickstream",
+            kafka,
+            postgres,
+            paces: &Paces::default(),
+            spool: None,
+        })
+    }
+
+    fn told(leases: Vec<LeaseRow>) -> Told {
+        let balance = Balance {
+            acknowledged: 7,
+            stored: 5,
+            in_flight: 2,
+            ..Balance::default()
+        };
+        Told::just_now(balance, leases)
+    }
+
+    #[tokio::test]
+    async fn a_lag_is_counted_in_events_and_in_seconds() {
+        let all = figures(&kafka(0, 9, Some((7, 30))), &told(vec![lease(7, 40)]));
+        let one = &all.partitions[0];
+        assert_eq!((one.stored_offset, one.end_offset), (Some(7), Some(9)));
+        assert_eq!((one.lag_events, one.lag_s), (Some(2), Some(30.0)));
+        assert_eq!(one.leaves_in_s, Some(70.0));
+        assert_eq!((all.lag_events, all.lag_s), (Some(2), Some(30.0)));
+        assert_eq!(all.oldest_leaves_in_s, Some(70.0));
+        assert!(all.balanced);
+    }
+
+    #[rstest]
+    // While the consumer runs, the record that was looked up is one of a moment ago.
+    #[case(Some((5, 31)), 40, Some(31.0))]
+    #[case(Some((5, 41)), 40, Some(40.0))]
+    #[case(None, 40, Some(40.0))]
+    // A clock that is behind the broker's makes no negative lag.
+    #[case(Some((7, -5)), 40, Some(0.0))]
+    // One that was looked up for a later offset, before an operator went back, tells nothing.
+    #[case(Some((8, 1)), 40, Some(40.0))]
+    #[tokio::test]
+    async fn a_lag_is_never_told_shorter_than_it_is(
+        #[case] unread: Option<(i64, i64)>,
+        #[case] last_s: i64,
+        #[case] lag_s: Option<f64>,
+    ) {
+        let all = figures(&kafka(0, 9, unread), &told(vec![lease(7, last_s)]));
+        assert_eq!(all.partitions[0].lag_s, lag_s);
+    }
+
+    #[tokio::test]
+    async fn without_a_lag_nothing_waits_and_nothing_leaves() {
+        let all = figures(&kafka(0, 7, Some((6, 30))), &told(vec![lease(7, 40)]));
+        let one = &all.partitions[0];
+        assert_eq!((one.lag_events, one.lag_s), (Some(0), None));
+        assert_eq!((one.catch_up_s, one.leaves_in_s), (Some(0.0), None));
+    }
+
+    #[tokio::test]
+    async fn what_nobody_ever_read_waits_from_its_beginning() {
+        let all = figures(&kafka(3, 9, None), &told(vec![]));
+        let one = &all.partitions[0];
+        assert_eq!((one.stored_offset, one.lag_events), (None, Some(6)));
+        assert_eq!(one.missed_events, 0);
+    }
+
+    #[tokio::test]
+    async fn what_retention_took_is_missed() {
+        let all = figures(&kafka(10, 12, None), &told(vec![lease(7, 40)]));
+        assert_eq!(all.partitions[0].missed_events, 3);
+        assert!(
+            all.problems[0].starts_with("Retention took 3 events"),
+            "{:?}",
+            all.problems
+        );
+    }
+
+    #[tokio::test]
+    async fn while_postgres_is_silent_nothing_is_made_up() {
+        let all = figures(&kafka(0, 9, Some((7, 30))), &Told::default());
+        let one = &all.partitions[0];
+        assert_eq!(
+            (one.end_offset, one.stored_offset, one.lag_events),
+            (Some(9), None, None)
+        );
+        assert_eq!(
+            (all.books.is_none(), all.balanced, all.lag_events),
+            (true, false, None)
+        );
+    }
+
+    #[tokio::test]
+    async fn while_kafka_is_silent_the_books_can_still_be_read() {
+        let nothing = Cluster {
+            problem: Some("no broker tells who leads what".into()),
+            ..Cluster::default()
+        };
+        let all = figures(&nothing, &told(vec![lease(7, 40)]));
+        assert!(all.balanced);
+        assert_eq!(all.lag_events, None);
+        assert_eq!(all.problems, ["Kafka: no broker tells who leads what."]);
+    }
+
+    #[tokio::test]
+    async fn a_broker_that_nobody_can_find_is_down() {
+        let mut cluster = kafka(0, 0, None);
+        cluster.brokers.push(cluster::Broker {
+            id: Some(2),
+            address: None,
+            state: BrokerState::Unknown,
+        });
+        let all = figures(&cluster, &told(vec![]));
+        assert_eq!(all.brokers[0].leads, [0]);
+        assert_eq!(all.brokers[1].up, Some(false));
+    }
+}

@@ -1,0 +1,116 @@
+//! What Postgres tells: the books, and who has read how far.
+
+use crate::figures::{Books, Direct};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use store::{Balance, LeaseRow, Store, StoreError};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// How often Postgres is asked.
+const EVERY: Duration = Duration::from_secs(1);
+/// An answer counts for so long; after that Postgres is silent. The store itself has more patience.
+const FRESH: Duration = Duration::from_millis(2500);
+
+/// The last answer.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    answer: Option<(Instant, Answer)>,
+    /// Whether the last question failed.
+    failed: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Answer {
+    balance: Balance,
+    leases: Vec<LeaseRow>,
+}
+
+impl Told {
+    /// Whether Postgres has answered, or failed to.
+    pub const fn spoke(&self) -> bool {
+        self.failed || self.answer.is_some()
+    }
+
+    /// The books; none while Postgres is silent.
+    pub fn books(&self) -> Option<Books> {
+        Some(books(&self.fresh()?.balance))
+    }
+
+    /// The leases; none while Postgres is silent.
+    pub fn leases(&self) -> Option<&[LeaseRow]> {
+        Some(&self.fresh()?.leases)
+    }
+
+    /// Where each partition is read on, as far as was ever told.
+    pub fn next_offsets(&self) -> BTreeMap<i32, i64> {
+        let leases = self.answer.iter().flat_map(|(_, answer)| &answer.leases);
+        leases
+            .map(|row| (row.partition, row.lease.next.0))
+            .collect()
+    }
+
+    fn fresh(&self) -> Option<&Answer> {
+        let (at, answer) = self.answer.as_ref()?;
+        (!self.failed && at.elapsed() < FRESH).then_some(answer)
+    }
+
+    #[cfg(test)]
+    pub fn just_now(balance: Balance, leases: Vec<LeaseRow>) -> Self {
+        Self {
+            answer: Some((Instant::now(), Answer { balance, leases })),
+            failed: false,
+        }
+    }
+}
+
+/// Asks once a second, and tells. Never ends by itself.
+pub async fn ask_postgres(store: Store, topic: String, told: watch::Sender<Told>) {
+    loop {
+        let asked = Instant::now();
+        match ask(&store, &topic).await {
+            Ok(answer) => told.send_modify(|told| {
+                told.answer = Some((Instant::now(), answer));
+                told.failed = false;
+            }),
+            Err(error) => {
+                tracing::debug!(%error, "Postgres does not tell the books");
+                told.send_modify(|told| told.failed = true);
+            }
+        }
+        tokio::time::sleep_until(asked + EVERY).await;
+    }
+}
+
+async fn ask(store: &Store, topic: &str) -> Result<Answer, StoreError> {
+    Ok(Answer {
+        balance: store.balance(topic).await?,
+        leases: store.leases(topic).await?,
+    })
+}
+
+fn books(balance: &Balance) -> Books {
+    let direct = balance.direct;
+    Books {
+        acknowledged: balance.acknowledged,
+        acknowledged_by_source: balance.by_source.iter().cloned().collect(),
+        unreported: balance.unreported,
+        stored: balance.stored,
+        duplicate: balance.duplicate,
+        rejected: balance.rejected,
+        expired: balance.expired,
+        in_flight: balance.in_flight,
+        spooled: balance.spooled,
+        lost: balance.lost,
+        difference: 0,
+        twice: None,
+        direct: Direct {
+            stored: direct.stored,
+            duplicate: direct.duplicate,
+            rejected: direct.rejected,
+            expired: direct.expired,
+        },
+        reported_at: balance.reported_at,
+    }
+    .closed()
+}
