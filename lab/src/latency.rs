@@ -38,8 +38,30 @@ pub struct Settings {
     database: DatabaseSettings,
 }
 
+/// A collector in this process, and the database in which its clicks become rows.
+pub struct Clicks {
+    collector: Collector,
+    store: Store,
+    topic: String,
+}
+
+/// What was measured.
+#[derive(Debug, Default)]
+pub struct Ways {
+    /// Click to acknowledgement.
+    pub acknowledged: Times,
+    /// Click to row, by the row's own time.
+    pub rows: Times,
+    /// Click to the moment in which a page could say that there is a row.
+    pub seen: Times,
+    /// Clicks that were not acknowledged.
+    pub refused: usize,
+    /// Clicks whose row did not come in time.
+    pub missing: usize,
+}
+
 /// One click's way.
-struct Measured {
+struct Way {
     receipt: Receipt,
     acknowledged: Duration,
     /// None when the row did not come in time.
@@ -48,50 +70,109 @@ struct Measured {
 
 /// Measures and prints; an error when a click was refused or its row did not come.
 pub async fn run(settings: Settings, end: CancellationToken) -> anyhow::Result<()> {
-    let topic = settings.kafka.kafka_topic.clone();
-    let store = Store::connect_lazy(
+    let clicks = Clicks::open(
+        settings.kafka,
         settings.database.database_url.expose_secret(),
-        &StoreOptions {
-            application_name: "clickshop-lab".to_owned(),
-            ..StoreOptions::default()
-        },
-    )?;
-    store.ping().await.context("Postgres")?;
-    let collector = Collector::start(
-        CollectorSettings::new(settings.kafka),
-        Some(store.clone()),
-        Health::new(),
-        CancellationToken::new(),
-    )?;
-    let mut rng = StdRng::seed_from_u64(rand::random());
-    for number in 0..WARM_UP {
-        click(collector.clone(), draft(&mut rng, number)).await?;
-    }
-    let wanted = usize::from(settings.rate) * usize::from(settings.seconds);
+    )
+    .await?;
     println!(
         "{} clicks a second for {} s",
         settings.rate, settings.seconds
     );
-    let mut tick = tokio::time::interval(Duration::from_secs(1) / u32::from(settings.rate));
-    tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    let mut clicks = JoinSet::new();
-    for number in 0..wanted {
-        if end.run_until_cancelled(tick.tick()).await.is_none() {
-            break;
-        }
-        clicks.spawn(click(collector.clone(), draft(&mut rng, number)));
-    }
-    let mut measured = Vec::with_capacity(wanted);
-    let mut refused = 0;
-    while let Some(click) = clicks.join_next().await {
-        match click.context("a click")? {
-            Ok(click) => measured.push(click),
-            Err(_) => refused += 1,
-        }
-    }
-    report(&measured, &store, &topic).await?;
-    ensure!(refused == 0, "{refused} clicks were not acknowledged");
+    let during = Duration::from_secs(settings.seconds.into());
+    let ways = clicks.measure(settings.rate, during, end).await?;
+    println!("click → acknowledged        {}", ways.acknowledged);
+    println!("click → row (stored_at)     {}", ways.rows);
+    println!("click → row seen by a page  {}", ways.seen);
+    ensure!(
+        ways.missing == 0,
+        "{} clicks have no row after {} s; does the consumer run?",
+        ways.missing,
+        PATIENCE.as_secs()
+    );
+    ensure!(
+        ways.refused == 0,
+        "{} clicks were not acknowledged",
+        ways.refused
+    );
     Ok(())
+}
+
+impl Clicks {
+    /// Starts the collector and makes the first clicks, which pay for connections and caches.
+    pub async fn open(kafka: KafkaSettings, database_url: &str) -> anyhow::Result<Self> {
+        let topic = kafka.kafka_topic.clone();
+        let store = Store::connect_lazy(
+            database_url,
+            &StoreOptions {
+                application_name: "clickshop-lab".to_owned(),
+                ..StoreOptions::default()
+            },
+        )?;
+        store.ping().await.context("Postgres")?;
+        let collector = Collector::start(
+            CollectorSettings::new(kafka),
+            Some(store.clone()),
+            Health::new(),
+            CancellationToken::new(),
+        )?;
+        let mut rng = StdRng::seed_from_u64(rand::random());
+        for number in 0..WARM_UP {
+            click(collector.clone(), draft(&mut rng, number)).await?;
+        }
+        Ok(Self {
+            collector,
+            store,
+            topic,
+        })
+    }
+
+    /// Clicks `rate` times a second, whether the last click is answered or not, and waits for all rows.
+    pub async fn measure(
+        &self,
+        rate: u16,
+        during: Duration,
+        end: CancellationToken,
+    ) -> anyhow::Result<Ways> {
+        let mut rng = StdRng::seed_from_u64(rand::random());
+        let pause = Duration::from_secs(1) / u32::from(rate);
+        let wanted = usize::try_from(during.as_nanos() / pause.as_nanos())?;
+        let mut tick = tokio::time::interval(pause);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        let mut clicks = JoinSet::new();
+        for number in 0..wanted {
+            if end.run_until_cancelled(tick.tick()).await.is_none() {
+                break;
+            }
+            clicks.spawn(click(self.collector.clone(), draft(&mut rng, number)));
+        }
+        let mut ways = Ways::default();
+        while let Some(click) = clicks.join_next().await {
+            match click.context("a click")? {
+                Ok(way) => self.add(&mut ways, &way).await?,
+                Err(_) => ways.refused += 1,
+            }
+        }
+        Ok(ways)
+    }
+
+    async fn add(&self, ways: &mut Ways, way: &Way) -> anyhow::Result<()> {
+        ways.acknowledged.add(way.acknowledged);
+        let Some(seen) = way.stored else {
+            ways.missing += 1;
+            return Ok(());
+        };
+        ways.seen.add(seen);
+        // By Postgres' clock minus the collector's: on one machine they are the same.
+        let progress = self.store.progress(&self.topic, &way.receipt).await?;
+        if let Some(Progress::Stored { after_ms, .. }) = progress {
+            let after_ms = after_ms.try_into().unwrap_or(0);
+            ways.rows.add(Duration::from_millis(after_ms));
+        } else {
+            ways.missing += 1;
+        }
+        Ok(())
+    }
 }
 
 fn draft(rng: &mut StdRng, number: usize) -> Draft {
@@ -104,43 +185,15 @@ fn draft(rng: &mut StdRng, number: usize) -> Draft {
     }
 }
 
-async fn click(collector: Collector, draft: Draft) -> Result<Measured, AcceptError> {
+async fn click(collector: Collector, draft: Draft) -> Result<Way, AcceptError> {
     let pressed = Instant::now();
     let receipt = collector.accept_one(draft).await?.receipt;
     let acknowledged = pressed.elapsed();
     let waited = collector.wait_stored(&receipt, PATIENCE).await;
     let stored = (waited == Waited::Stored).then(|| pressed.elapsed());
-    Ok(Measured {
+    Ok(Way {
         receipt,
         acknowledged,
         stored,
     })
-}
-
-async fn report(measured: &[Measured], store: &Store, topic: &str) -> anyhow::Result<()> {
-    let mut acknowledged = Times::default();
-    let mut seen = Times::default();
-    let mut rows = Times::default();
-    for click in measured {
-        acknowledged.add(click.acknowledged);
-        let Some(stored) = click.stored else { continue };
-        seen.add(stored);
-        // By Postgres' clock minus the collector's: on one machine they are the same.
-        if let Some(Progress::Stored { after_ms, .. }) =
-            store.progress(topic, &click.receipt).await?
-        {
-            rows.add(Duration::from_millis(after_ms.try_into().unwrap_or(0)));
-        }
-    }
-    println!("click → acknowledged        {acknowledged}");
-    println!("click → row (stored_at)     {rows}");
-    println!("click → row seen by a page  {seen}");
-    ensure!(
-        rows.len() == measured.len(),
-        "{} of {} clicks have no row after {} s; does the consumer run?",
-        measured.len() - rows.len(),
-        measured.len(),
-        PATIENCE.as_secs()
-    );
-    Ok(())
 }

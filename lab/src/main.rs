@@ -1,10 +1,10 @@
-//! The lab's verbs: load for the pipeline, and measurements of it.
+//! The lab's verbs: load for the pipeline, and the drill that breaks it.
 
 use clap::{Parser, Subcommand};
-use lab::{latency, seed, traffic};
+use lab::{drill, latency, seed, traffic};
 use std::process::ExitCode;
 
-/// Load for the clickstream shop: generated events, simulated visitors, measurements.
+/// Load for the clickstream shop: generated events, simulated visitors, measurements, faults.
 #[derive(Debug, Parser)]
 #[command(name = "lab", version)]
 struct Cli {
@@ -20,6 +20,8 @@ enum Verb {
     Traffic(traffic::Settings),
     /// Measure the time from a click to its acknowledgement and to its row.
     Latency(latency::Settings),
+    /// Break a pipeline of its own in every way, under load, and look whether anything is lost or twice.
+    Drill(drill::Settings),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +46,7 @@ fn run(verb: Verb) -> anyhow::Result<()> {
             Verb::Seed(settings) => seed::run(settings, end).await,
             Verb::Traffic(settings) => traffic::run(settings, end).await,
             Verb::Latency(settings) => latency::run(settings, end).await,
+            Verb::Drill(settings) => drill::run(settings, end).await,
         }
     })
 }

@@ -198,7 +198,7 @@ impl Diary {
 }
 
 /// A random id that the seed decides.
-fn id(rng: &mut StdRng) -> Uuid {
+pub fn id(rng: &mut StdRng) -> Uuid {
     uuid::Builder::from_random_bytes(rng.random()).into_uuid()
 }
 

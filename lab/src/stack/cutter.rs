@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
 /// A statement's parameters of at least so many bytes are a batch of rows; leases and looks need fewer.
-const BATCH_BYTES: usize = 1_500;
+const BATCH_BYTES: usize = 600;
 
 /// The most bytes read at once.
 const CHUNK: usize = 64 * 1024;

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// Everything about servers as processes is in this script.
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docker/native/servers.sh");
@@ -55,6 +56,8 @@ pub struct Servers {
     database_url: String,
     /// To be stopped and deleted with this.
     own: bool,
+    /// Read by each run of the script, so that the last one, which deletes, begins when all others have ended.
+    busy: Arc<RwLock<()>>,
 }
 
 impl Servers {
@@ -76,6 +79,7 @@ impl Servers {
             brokers: setting("KAFKA_BROKERS")?,
             database_url: setting("DATABASE_URL")?,
             own: false,
+            busy: Arc::default(),
         })
     }
 
@@ -109,8 +113,9 @@ impl Servers {
             ),
             // From here on, also when bringing them up fails half-way.
             own: true,
+            busy: Arc::default(),
         };
-        servers.script(&["up".to_owned()]).await?;
+        servers.up().await?;
         Ok(servers)
     }
 
@@ -144,6 +149,20 @@ impl Servers {
         self.script(&["kill9".to_owned(), part.to_string()]).await
     }
 
+    /// Starts several brokers at once: the first of them may need another one to be let in.
+    pub async fn start_all(&self, parts: &[Part]) -> anyhow::Result<()> {
+        match parts {
+            [a, b, c] => tokio::try_join!(self.start(*a), self.start(*b), self.start(*c)).map(drop),
+            [a, b] => tokio::try_join!(self.start(*a), self.start(*b)).map(drop),
+            several => {
+                for part in several {
+                    self.start(*part).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
     /// SIGSTOP: the server accepts connections, by its kernel, and answers nothing.
     pub fn freeze(&self, part: Part) -> anyhow::Result<()> {
         signal(self.pid(part)?, "STOP").with_context(|| part.to_string())
@@ -161,6 +180,15 @@ impl Servers {
             self.kill_9(part).await?;
         }
         tokio::fs::remove_dir_all(self.data.join("kafka")).await?;
+        self.up().await
+    }
+
+    /// Starts whatever does not run, and wakes what was frozen.
+    pub async fn up(&self) -> anyhow::Result<()> {
+        for part in Part::BROKERS {
+            // One that does not run is started below.
+            let _ = self.thaw(part);
+        }
         self.script(&["up".to_owned()]).await
     }
 
@@ -178,7 +206,12 @@ impl Servers {
 
     async fn script(&self, args: &[String]) -> anyhow::Result<()> {
         let mut command = self.command(args);
-        let done = tokio::task::spawn_blocking(move || command.output()).await??;
+        let busy = Arc::clone(&self.busy);
+        let run = move || {
+            let _busy = busy.read().unwrap_or_else(PoisonError::into_inner);
+            command.output()
+        };
+        let done = tokio::task::spawn_blocking(run).await??;
         checked(args, &done)
     }
 
@@ -198,6 +231,8 @@ impl Drop for Servers {
         if !self.own {
             return;
         }
+        // One that was begun before goes on, also when nobody waits for it any more.
+        let _last = self.busy.write().unwrap_or_else(PoisonError::into_inner);
         // A frozen one would not hear that it is to stop.
         for part in Part::BROKERS {
             if let Ok(pid) = self.pid(part) {

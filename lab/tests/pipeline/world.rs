@@ -20,7 +20,7 @@ enum Share {
 
 /// What one test works in.
 pub struct World {
-    world: stack::World,
+    inner: stack::World,
     pub servers: Servers,
     _share: Share,
 }
@@ -55,7 +55,7 @@ impl World {
         let servers = Servers::from_environment().unwrap();
         let world = stack::World::make(&servers, name, &log_folder()).await;
         Self {
-            world: world.unwrap(),
+            inner: world.unwrap(),
             servers,
             _share: share,
         }
@@ -66,7 +66,7 @@ impl Deref for World {
     type Target = stack::World;
 
     fn deref(&self) -> &stack::World {
-        &self.world
+        &self.inner
     }
 }
 

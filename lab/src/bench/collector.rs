@@ -1,0 +1,209 @@
+//! The collector under HTTP load, and whether each acknowledgement became one row.
+
+use super::bodies::Bodies;
+use super::budget::{Row, Unit};
+use super::generator::{self, Answers, Load, Shot};
+use super::table::{Result, Trial};
+use super::usage::Meter;
+use super::{Bench, kafka, metrics};
+use crate::stack::program::free_port;
+use crate::stack::{Program, World, until};
+use hyper::StatusCode;
+use service::settings::KafkaSettings;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the collector may take to be ready.
+const READY: Duration = Duration::from_secs(30);
+/// How long the consumer may take to write what a row has sent.
+const ALL_ROWS: Duration = Duration::from_secs(300);
+
+/// `POST /event` at 64 connections ÷ a bare loop with 64 outstanding.
+pub async fn event_64(bench: &Bench) -> anyhow::Result<Result> {
+    let beside = World::make(&bench.servers, "bare", &bench.logs).await?;
+    let mut running = Running::start(bench, "event64").await?;
+    let load = running.load(64);
+    let mut trials = Vec::new();
+    for _ in 0..bench.scale.trials {
+        let kafka = settings_of(&beside);
+        let bare = move || kafka::bare_loop(&kafka, 64, load.warm_up, load.measured);
+        let ceiling = tokio::task::spawn_blocking(bare).await??;
+        let (answers, used) = running.post("/event", load, Bodies::events).await?;
+        trials.push(trial(ceiling, answers.rate(), used, |_| Vec::new()));
+    }
+    beside.clear().await;
+    running.finish(Row::Event64, trials).await
+}
+
+/// The same at 1,024 connections ÷ `/health`.
+pub async fn event_1024(bench: &Bench) -> anyhow::Result<Result> {
+    let mut running = Running::start(bench, "event1024").await?;
+    let load = running.load(1_024);
+    let mut trials = Vec::new();
+    for _ in 0..bench.scale.trials {
+        let health = |_| generator::get("/health");
+        let (ceiling, _) = generator::load(running.addr, load, StatusCode::OK, 0, health).await?;
+        let (answers, used) = running.post("/event", load, Bodies::events).await?;
+        let p99 = answers.times.percentile(99).unwrap_or(Duration::MAX);
+        trials.push(trial(ceiling.rate(), answers.rate(), used, |_| {
+            vec![p99.as_secs_f64() * 1000.0]
+        }));
+    }
+    running.finish(Row::Event1024, trials).await
+}
+
+/// Batches of 100 ÷ Kafka's own benchmark.
+pub async fn batches(bench: &Bench) -> anyhow::Result<Result> {
+    const EVENTS: u64 = 100;
+    let beside = World::make(&bench.servers, "java", &bench.logs).await?;
+    let mut running = Running::start(bench, "batches").await?;
+    let load = running.load(32);
+    // As many as take a few seconds.
+    let records = bench.scale.backlog;
+    let mut trials = Vec::new();
+    for _ in 0..bench.scale.trials {
+        let (kafka, folder) = (settings_of(&beside), bench.folder.clone());
+        let java = move || kafka::producer_benchmark(&kafka, records, &folder);
+        let ceiling = tokio::task::spawn_blocking(java).await??;
+        let batches = |run| Bodies::batches(run, EVENTS);
+        let (answers, used) = running.post("/events", load, batches).await?;
+        #[expect(clippy::cast_precision_loss, reason = "a hundred")]
+        let rate = answers.rate() * EVENTS as f64;
+        trials.push(trial(ceiling, rate, used, |_| Vec::new()));
+    }
+    beside.clear().await;
+    running.finish(Row::Batches, trials).await
+}
+
+/// Where the ceilings write: a topic of their own, since they write the same records again and again.
+fn settings_of(world: &World) -> KafkaSettings {
+    KafkaSettings {
+        kafka_brokers: world.brokers.clone(),
+        kafka_topic: world.topic.clone(),
+    }
+}
+
+fn trial(
+    ceiling: f64,
+    ours: f64,
+    used: Vec<super::usage::Used>,
+    more: impl Fn(f64) -> Vec<f64>,
+) -> Trial {
+    let ratio = ours / ceiling;
+    let mut values = vec![ratio];
+    values.extend(more(ratio));
+    Trial {
+        values,
+        sides: Some([ours, ceiling].map(|rate| Unit::PerSecond.show(rate))),
+        used,
+        void: Vec::new(),
+    }
+}
+
+/// A collector alone, in a world of its own.
+struct Running<'a> {
+    bench: &'a Bench,
+    world: World,
+    collector: Program,
+    addr: SocketAddr,
+    ops: SocketAddr,
+    /// Events acknowledged over HTTP.
+    acknowledged: u64,
+    /// Numbers the loads, so that no id comes twice.
+    run: u64,
+    void: Vec<String>,
+}
+
+impl<'a> Running<'a> {
+    async fn start(bench: &'a Bench, name: &str) -> anyhow::Result<Self> {
+        let world = World::make(&bench.servers, name, &bench.logs).await?;
+        let addr = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+        let ops = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+        let spool = bench.folder.join(format!("spool-{name}"));
+        let settings = [
+            ("SERVER_PORT", addr.port().to_string()),
+            ("OPS_ADDR", ops.to_string()),
+            ("SPOOL_DIR", spool.display().to_string()),
+            ("WITHOUT_DATABASE", "true".to_owned()),
+        ];
+        let collector = world.start("collector", &[], "collector", &settings)?;
+        until("the collector is ready", READY, || async {
+            match generator::ask(ops, generator::get("/readyz")).await {
+                Ok((StatusCode::OK, _)) => Ok(()),
+                Ok((status, body)) => Err(format!("{status} {}", String::from_utf8_lossy(&body))),
+                Err(error) => Err(format!("{error:#}")),
+            }
+        })
+        .await?;
+        Ok(Self {
+            bench,
+            world,
+            collector,
+            addr,
+            ops,
+            acknowledged: 0,
+            run: 1,
+            void: Vec::new(),
+        })
+    }
+
+    fn load(&self, connections: usize) -> Load {
+        Load {
+            connections,
+            warm_up: self.bench.scale.warm_up,
+            measured: self.bench.scale.measured,
+        }
+    }
+
+    /// Posts bodies to the collector and keeps the books.
+    async fn post(
+        &mut self,
+        path: &'static str,
+        load: Load,
+        bodies: impl Fn(u64) -> Bodies,
+    ) -> anyhow::Result<(Answers, Vec<super::usage::Used>)> {
+        let bodies = Arc::new(bodies(self.run));
+        self.run += 1;
+        let events = bodies.events;
+        let meter = self.bench.meter().process("collector", self.collector.id());
+        let make = move |number| -> Shot { generator::post(path, bodies.get(number)) };
+        let (answers, _) = generator::load(self.addr, load, StatusCode::ACCEPTED, 0, make).await?;
+        let used = meter.read()?;
+        self.acknowledged += answers.good * events;
+        for (status, count) in &answers.others {
+            self.void.push(format!("{count} answers were {status}"));
+        }
+        Ok((answers, used))
+    }
+
+    /// Lets the consumer write everything, and compares.
+    async fn finish(mut self, row: Row, trials: Vec<Trial>) -> anyhow::Result<Result> {
+        let spooled = metrics::sum(self.ops, "collector_spooled_total").await?;
+        if spooled > 0.0 {
+            self.void.push(format!("{spooled} events were spooled"));
+        }
+        self.collector.terminate(Duration::from_secs(15)).await?;
+        let consumer = self.world.consumer()?;
+        let wanted = i64::try_from(self.acknowledged)?;
+        let stored =
+            "SELECT (SELECT count(*) FROM events) + (SELECT count(*) FROM rejected_events)";
+        let rows = self
+            .world
+            .until_number("every event is a row", wanted, ALL_ROWS, stored)
+            .await;
+        if let Err(error) = rows {
+            self.void.push(format!("rows ≠ acknowledged: {error:#}"));
+        }
+        let mut result = Result {
+            budget: row.budget(),
+            trials,
+        };
+        if let Some(first) = result.trials.first_mut() {
+            first.void = std::mem::take(&mut self.void);
+        }
+        drop(consumer);
+        self.world.clear().await;
+        Ok(result)
+    }
+}

@@ -1,0 +1,178 @@
+//! How fast the pipeline is with its safety on, as ratios: ours divided by the most that the same parts
+//! reach on the same machine in the same minute. A rate alone says more about the machine than about us.
+//!
+//! Each row measures its ceiling and ours in turn, three times; the median trial is shown. A trial in
+//! which an acknowledgement came from the spool, or in which the rows are not what was acknowledged, is
+//! void. In the order of use: what is asked for ([`budget`]), the events ([`mix`]), the HTTP load
+//! ([`generator`], [`bodies`]) and Kafka's own ([`kafka`]), the collector ([`collector`]), the consumer
+//! ([`drain`], [`copy`]), the pages ([`storefront`], [`sizes`]), what it cost ([`usage`]) and the table
+//! ([`table`]).
+
+pub mod bodies;
+pub mod budget;
+mod clicks;
+mod collector;
+pub mod copy;
+mod drain;
+pub mod generator;
+mod kafka;
+mod metrics;
+pub mod mix;
+mod sizes;
+mod storefront;
+pub mod table;
+pub mod usage;
+
+use crate::stack::{Part, Servers};
+use anyhow::{Context as _, ensure};
+use budget::Row;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use table::Result as RowResult;
+use tokio_util::sync::CancellationToken;
+
+/// What to measure, and where to write it.
+#[derive(Debug, clap::Args)]
+pub struct Settings {
+    /// Measure only these rows.
+    #[arg(long, value_name = "ROW,…", value_delimiter = ',')]
+    only: Vec<Row>,
+    /// Write the table into this file, too.
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Fewer events, shorter loads, one trial: shows that it works, not how fast. Misses are no failure.
+    #[arg(long)]
+    short: bool,
+    /// The site that `cargo leptos build` or the start script has made.
+    #[arg(long, value_name = "FOLDER", default_value = "target/web/site")]
+    site: PathBuf,
+}
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+struct Scale {
+    trials: usize,
+    /// Events of the backlog.
+    backlog: u64,
+    warm_up: Duration,
+    measured: Duration,
+    /// For clicks at a steady rate, which need more time to be many.
+    clicks: Duration,
+}
+
+impl Scale {
+    const FULL: Self = Self {
+        trials: 3,
+        backlog: 1_000_000,
+        warm_up: Duration::from_secs(3),
+        measured: Duration::from_secs(10),
+        clicks: Duration::from_secs(30),
+    };
+    const SHORT: Self = Self {
+        trials: 1,
+        backlog: 200_000,
+        warm_up: Duration::from_secs(1),
+        measured: Duration::from_secs(3),
+        clicks: Duration::from_secs(5),
+    };
+}
+
+/// What every row works with.
+struct Bench {
+    servers: Servers,
+    scale: Scale,
+    folder: PathBuf,
+    logs: PathBuf,
+    site: PathBuf,
+}
+
+impl Bench {
+    /// Watches the servers; rows add their own programs. The generator is this process.
+    fn meter(&self) -> usage::Meter {
+        let mut meter = usage::Meter::new().process("the generator", std::process::id());
+        for part in Part::BROKERS.into_iter().chain([Part::Postgres]) {
+            // A server that has gone is noticed where it is needed.
+            if let Ok(id) = self.servers.pid(part) {
+                meter = meter.session(&part.to_string(), id);
+            }
+        }
+        meter
+    }
+}
+
+/// Measures and prints.
+///
+/// # Errors
+/// A must is missed, a row is void, or something did not work.
+pub async fn run(settings: Settings, end: CancellationToken) -> anyhow::Result<()> {
+    let rows = if settings.only.is_empty() {
+        Row::ALL.to_vec()
+    } else {
+        settings.only.clone()
+    };
+    let folder = std::env::temp_dir().join(format!("clickshop-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let measured = end
+        .run_until_cancelled(measure(&settings, &rows, &folder))
+        .await
+        .context("told to stop");
+    let results = match measured.and_then(|results| results) {
+        Ok(results) => results,
+        Err(error) => {
+            eprintln!("logs: {}", folder.display());
+            return Err(error);
+        }
+    };
+    let text = table::markdown(&results);
+    println!("\n{text}");
+    if let Some(file) = &settings.markdown {
+        table::write_into(file, &text)?;
+    }
+    // The logs of a run that failed are worth keeping.
+    std::fs::remove_dir_all(&folder)?;
+    let bad = results.iter().filter(|row| row.failed(!settings.short));
+    let bad: Vec<&str> = bad.map(|row| row.budget.row.name()).collect();
+    ensure!(bad.is_empty(), "not as it must be: {}", bad.join(", "));
+    Ok(())
+}
+
+async fn measure(
+    settings: &Settings,
+    rows: &[Row],
+    folder: &Path,
+) -> anyhow::Result<Vec<RowResult>> {
+    let logs = folder.join("logs");
+    std::fs::create_dir_all(&logs)?;
+    println!(
+        "bringing up three brokers and Postgres in {}",
+        folder.display()
+    );
+    let bench = Bench {
+        servers: Servers::bring_up(folder).await?,
+        scale: if settings.short {
+            Scale::SHORT
+        } else {
+            Scale::FULL
+        },
+        folder: folder.to_owned(),
+        logs,
+        site: settings.site.clone(),
+    };
+    let mut results = Vec::new();
+    for row in rows {
+        println!("{}: {}", row.name(), row.budget().what);
+        let measured = match row {
+            Row::Drain => drain::measure(&bench).await,
+            Row::Event64 => collector::event_64(&bench).await,
+            Row::Event1024 => collector::event_1024(&bench).await,
+            Row::Batches => collector::batches(&bench).await,
+            Row::Clicks => clicks::measure(&bench).await,
+            Row::Storefront => storefront::measure(&bench).await,
+            Row::Sizes => sizes::measure(&bench).await,
+        };
+        let result = measured.with_context(|| format!("measuring {}", row.name()))?;
+        println!("{}", result.line());
+        results.push(result);
+    }
+    Ok(results)
+}

@@ -1,0 +1,230 @@
+//! What the clients hold in their hands against what the database says: pure, and the judge of every case.
+
+use super::books::Books;
+use super::ledger::{Entry, longest_pause};
+use super::load::Experience;
+use domain::Source;
+use serde_json::Value;
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// What a case does on purpose that other cases must not.
+#[derive(Debug, Clone, Default)]
+pub struct Allowed {
+    /// An app was killed: what it acknowledged in its last second, nobody has counted for it.
+    pub app_killed: bool,
+    /// At most so many acknowledged events were given up by an operator, with the command that a halt
+    /// printed; the books must say so of each.
+    pub expired: u64,
+    /// Ids that come from elsewhere than the clients.
+    pub others: HashSet<Uuid>,
+}
+
+/// A case in figures.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Different events that were acknowledged to the clients.
+    pub acknowledged: usize,
+    /// Of them, rows.
+    pub stored: usize,
+    /// Of them, neither a row, nor a reject, nor given up on purpose.
+    pub lost: usize,
+    /// Rows too many, of whatever event.
+    pub twice: usize,
+    /// The longest time in which no client was acknowledged.
+    pub pause: Duration,
+    /// The longest time in which no row was written.
+    pub rows_pause: Duration,
+}
+
+/// Whether one thing is as it must be, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    pub good: bool,
+    pub what: String,
+}
+
+impl Check {
+    pub fn new(good: bool, what: impl Into<String>) -> Self {
+        Self {
+            good,
+            what: what.into(),
+        }
+    }
+}
+
+/// Compares.
+pub fn reconcile(
+    ledger: &[Entry],
+    experience: &Experience,
+    books: &Books,
+    allowed: &Allowed,
+) -> (Figures, Vec<Check>) {
+    let acknowledged: HashSet<Uuid> = ledger.iter().map(|entry| entry.id).collect();
+    let rejected: HashSet<Uuid> = books.rejected.iter().filter_map(|raw| id_of(raw)).collect();
+    let stored = acknowledged
+        .iter()
+        .filter(|id| books.rows.contains_key(id))
+        .count();
+    let missing: Vec<&Uuid> = acknowledged
+        .iter()
+        .filter(|id| !books.rows.contains_key(id) && !rejected.contains(id))
+        .collect();
+    // Given up, and counted as that: not lost without a word.
+    let expired = books.balance.expired.min(allowed.expired);
+    let expired = usize::try_from(expired).unwrap_or(usize::MAX);
+    let twice: u32 = books.rows.values().map(|rows| rows - 1).sum();
+    let figures = Figures {
+        acknowledged: acknowledged.len(),
+        stored,
+        lost: missing.len().saturating_sub(expired),
+        twice: twice as usize,
+        pause: longest_pause(ledger),
+        rows_pause: books.longest_pause,
+    };
+    let mut checks = vec![
+        Check::new(
+            figures.lost == 0,
+            format!(
+                "every acknowledged event is a row or a reject; {} are not, {expired} of them given up on purpose{}",
+                missing.len(),
+                some(&missing)
+            ),
+        ),
+        Check::new(twice == 0, format!("no event is a row twice; {twice} are")),
+        Check::new(
+            experience.wrong.is_empty(),
+            format!(
+                "every answer was one of those promised; not so: {} {:?}",
+                experience.wrong.len(),
+                experience.wrong.first()
+            ),
+        ),
+        Check::new(
+            experience.given_up == 0,
+            format!(
+                "every client had its events acknowledged in the end; {} gave up",
+                experience.given_up
+            ),
+        ),
+        strangers(experience, books, &acknowledged, allowed),
+    ];
+    for (what, lines) in &books.disagreements {
+        checks.push(Check::new(*lines == 0, format!("{what}: {lines}")));
+    }
+    checks.extend(balance(ledger, experience, books, allowed));
+    (figures, checks)
+}
+
+/// No row may have an id that nobody sent.
+fn strangers(
+    experience: &Experience,
+    books: &Books,
+    acknowledged: &HashSet<Uuid>,
+    allowed: &Allowed,
+) -> Check {
+    let strangers: Vec<&Uuid> = books
+        .client_rows
+        .iter()
+        .filter(|id| {
+            !experience.tried.contains(id)
+                && !acknowledged.contains(id)
+                && !allowed.others.contains(id)
+        })
+        .collect();
+    Check::new(
+        strangers.is_empty(),
+        format!(
+            "no row has an id that no client sent; {} have{}",
+            strangers.len(),
+            some(&strangers)
+        ),
+    )
+}
+
+/// The balance by the collectors' own reports, against itself and against the ledger.
+fn balance(
+    ledger: &[Entry],
+    experience: &Experience,
+    books: &Books,
+    allowed: &Allowed,
+) -> Vec<Check> {
+    let b = &books.balance;
+    let counted = b.stored + b.duplicate + b.rejected + b.expired + b.in_flight + b.lost;
+    let mut heard: BTreeMap<Source, u64> = BTreeMap::new();
+    for entry in ledger {
+        *heard.entry(entry.source).or_default() += 1;
+    }
+    let heard_all: u64 = heard.values().sum();
+    let unknown: usize = experience.unknown.iter().map(|one| one.events).sum();
+    let reported = |source: Source| {
+        let name = source.as_str();
+        let found = b.by_source.iter().find(|(other, _)| other == name);
+        found.map_or(0, |(_, events)| *events)
+    };
+    let mut checks = vec![
+        Check::new(b.lost == 0, format!("the balance says lost = {}", b.lost)),
+        Check::new(
+            b.in_flight == 0 && b.spooled == 0,
+            format!(
+                "all is quiet: in flight {}, spooled {}",
+                b.in_flight, b.spooled
+            ),
+        ),
+        Check::new(
+            b.acknowledged + b.unreported == counted,
+            format!(
+                "acknowledged {} + unreported {} = stored {} + duplicate {} + rejected {} + expired {} + in flight {} + lost {}",
+                b.acknowledged,
+                b.unreported,
+                b.stored,
+                b.duplicate,
+                b.rejected,
+                b.expired,
+                b.in_flight,
+                b.lost
+            ),
+        ),
+        Check::new(
+            b.expired <= allowed.expired,
+            format!("expired: {}, at most {}", b.expired, allowed.expired),
+        ),
+        Check::new(
+            b.acknowledged + b.unreported >= heard_all,
+            format!(
+                "the collectors know of {} + {} acknowledgements, the clients heard {heard_all}",
+                b.acknowledged, b.unreported
+            ),
+        ),
+    ];
+    if !allowed.app_killed {
+        for (source, heard) in heard {
+            let reported = reported(source);
+            // A request without an answer may have been acknowledged all the same.
+            let most = heard + unknown as u64;
+            checks.push(Check::new(
+                (heard..=most).contains(&reported),
+                format!(
+                    "by {}: reported {reported} acknowledgements, heard {heard} (and {unknown} without an answer)",
+                    source.as_str()
+                ),
+            ));
+        }
+    }
+    checks
+}
+
+/// The event's id in a raw message.
+fn id_of(raw: &[u8]) -> Option<Uuid> {
+    let value: Value = serde_json::from_slice(raw).ok()?;
+    value["event_id"].as_str()?.parse().ok()
+}
+
+/// A few of them, to look for.
+fn some(ids: &[&Uuid]) -> String {
+    match ids {
+        [] => String::new(),
+        ids => format!(", such as {:?}", &ids[..ids.len().min(3)]),
+    }
+}
