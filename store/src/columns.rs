@@ -33,10 +33,10 @@ pub(crate) struct EventColumns<'a> {
 }
 
 impl<'a> EventColumns<'a> {
-    pub(crate) fn of(events: &'a [(LastSeen, Event)]) -> Self {
-        let each = || events.iter().map(|(_, event)| event);
+    pub(crate) fn of(events: impl Iterator<Item = &'a (LastSeen, Event)> + Clone) -> Self {
+        let each = || events.clone().map(|(_, event)| event);
         Self {
-            kafka_offset: events.iter().map(|(offset, _)| offset.0).collect(),
+            kafka_offset: events.clone().map(|(offset, _)| offset.0).collect(),
             event_id: each().map(|e| e.event_id).collect(),
             client_id: each().map(|e| e.client_id).collect(),
             received_at: each().map(|e| e.received_at).collect(),

@@ -1,5 +1,6 @@
 //! A handle to Postgres that exists before Postgres does, and on which nothing waits for ever.
 
+use crate::copy::Optimism;
 use crate::error::StoreError;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
@@ -7,6 +8,7 @@ use sqlx::{ConnectOptions, Connection, Postgres};
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How a process uses its connections.
@@ -20,6 +22,8 @@ pub struct StoreOptions {
     pub statement_timeout: Duration,
     /// After how long Postgres gives up waiting for another's lock (SQLSTATE 55P03).
     pub lock_timeout: Duration,
+    /// Batches of at least so many events are written by COPY.
+    pub copy_from: usize,
     /// What `pg_stat_activity` shows.
     pub application_name: String,
 }
@@ -32,6 +36,8 @@ impl Default for StoreOptions {
             // Shorter than the ten seconds in which a consumer must be able to stop.
             statement_timeout: Duration::from_secs(8),
             lock_timeout: Duration::from_secs(5),
+            // Below, a transaction's more answers cost what COPY saves.
+            copy_from: 2_000,
             application_name: "clickshop".to_owned(),
         }
     }
@@ -43,6 +49,8 @@ pub struct Store {
     pool: PgPool,
     /// How long to wait for any answer: longer than Postgres' own limit, for when Postgres cannot speak.
     patience: Duration,
+    pub(crate) copy_from: usize,
+    pub(crate) optimism: Arc<Optimism>,
 }
 
 impl Store {
@@ -63,6 +71,8 @@ impl Store {
         Ok(Self {
             pool,
             patience: options.statement_timeout + Duration::from_secs(2),
+            copy_from: options.copy_from,
+            optimism: Arc::default(),
         })
     }
 
@@ -151,7 +161,7 @@ impl Drop for Session {
 fn session_settings(options: &StoreOptions) -> Vec<(&'static str, String)> {
     let ms = |limit: Duration| format!("{}ms", limit.as_millis());
     let fixed = [
-        // A client that froze inside a transaction (only partitions and migrations use one) lets go.
+        // A client that froze inside a transaction lets go by itself; whoever takes its lease does not wait for that.
         ("idle_in_transaction_session_timeout", "10s"),
         // The server notices a client that is gone: while it works, and while it waits.
         ("client_connection_check_interval", "5s"),

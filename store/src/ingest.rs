@@ -1,7 +1,8 @@
-//! One batch, one statement: rows, rejects, counts and offset together, or nothing at all.
+//! One batch: rows, rejects, reports, counts and offset together, or nothing at all.
 
 use crate::columns::{EventColumns, RejectColumns, ReportColumns};
 use crate::connection::Store;
+use crate::copy::{self, Attempt};
 use crate::error::IngestError;
 use crate::lease::{LastRecord, PartitionKey};
 use chrono::{DateTime, Utc};
@@ -85,12 +86,30 @@ pub(crate) struct Outcome {
 }
 
 impl Store {
-    /// Writes a batch and moves the lease to `batch.to`, in one autocommit statement.
+    /// Writes a batch and moves the lease to `batch.to`, all of it or nothing.
     ///
-    /// The batch may be empty of events and rejects; it then only moves the lease.
+    /// The batch may be empty of events and rejects; it then only moves the lease. A large one is first tried by
+    /// COPY ([`crate::copy`]), which is faster and comes to the same.
     pub async fn ingest(&self, batch: &Batch) -> Result<Ingested, IngestError> {
-        let (events, nothing) = (EventColumns::of(&batch.events), Copied::default());
         let mut session = self.session().await?;
+        if batch.events.len() >= self.copy_from && self.optimism.tries() {
+            match self.answer(copy::write(&mut session, batch)).await {
+                Ok(attempt) => {
+                    session.finish();
+                    self.optimism.confirmed();
+                    return match attempt {
+                        Attempt::Written(copied, outcome) => batch.ingested(copied, &outcome),
+                        Attempt::Fenced => Err(IngestError::Fenced),
+                    };
+                }
+                Err(error) => match IngestError::from(error) {
+                    unknown @ IngestError::Transient(_) => return Err(unknown),
+                    // Undone; the statement says what is the matter, if anything is.
+                    _ => self.optimism.refused(),
+                },
+            }
+        }
+        let (events, nothing) = (EventColumns::of(batch.events.iter()), Copied::default());
         let statement = ingest(&mut session, batch, &events, &nothing);
         let outcome = self.answer(statement).await?;
         session.finish();

@@ -2,8 +2,9 @@
 //!
 //! All SQL of the project lives here, one statement per module, beside the promise that it keeps.
 //! The modules stand in the order in which an event meets them: the tables ([`schema`]) and their
-//! days ([`partitions`]), who may write ([`lease`]), the one statement that writes ([`ingest`]), what it
-//! may answer ([`error`]), and what is read afterwards ([`receipts`], [`balance`], [`rejects`], [`summary`]).
+//! days ([`partitions`]), who may write ([`lease`]), the one statement that writes ([`ingest`]) and its fast lane
+//! for large batches ([`copy`]), what they may answer ([`error`]), and what is read afterwards ([`receipts`],
+//! [`balance`], [`rejects`], [`summary`]).
 //!
 //! Nothing of the database driver shows through: callers see events, offsets and errors that name
 //! their next move.
@@ -12,6 +13,7 @@
 pub mod balance;
 mod columns;
 mod connection;
+pub mod copy;
 pub mod error;
 pub mod ingest;
 pub mod lease;

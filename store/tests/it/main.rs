@@ -2,11 +2,15 @@
 //! of its own.
 #![allow(clippy::unwrap_used)]
 
+mod books;
 mod concurrency;
+mod copying;
+mod frozen;
 mod hostile;
 mod ingest;
 mod leases;
 mod outages;
 mod reading;
+mod rejects;
 mod schema;
 mod support;

@@ -3,9 +3,9 @@
 use crate::support::*;
 use chrono::TimeDelta;
 use domain::Event;
-use sqlx::PgPool;
+use sqlx::{PgPool, Postgres, Transaction};
 use std::time::Duration;
-use store::{IngestError, Store, StoreError, StoreOptions};
+use store::{IngestError, Lease, Store, StoreError, StoreOptions};
 
 #[sqlx::test(migrations = "../migrations")]
 async fn a_value_that_postgres_refuses_is_a_data_error_and_nothing_is_written(pool: PgPool) {
@@ -78,7 +78,7 @@ async fn a_day_without_a_partition_halts(pool: PgPool) {
 #[sqlx::test]
 async fn missing_tables_halt(pool: PgPool) {
     let store = connect(&pool, &StoreOptions::default());
-    let lease = store::Lease {
+    let lease = Lease {
         epoch: 1,
         next: domain::NextOffset(0),
         last: None,
@@ -96,22 +96,33 @@ async fn missing_tables_halt(pool: PgPool) {
     store.close().await;
 }
 
-#[sqlx::test(migrations = "../migrations")]
-async fn waiting_too_long_for_a_lock_is_transient_and_writes_nothing(pool: PgPool) {
-    let patient = store(&pool).await;
+/// A store that waits for nothing long, and the lease of partition 0.
+async fn hasty(pool: &PgPool, limits: StoreOptions) -> (Store, Lease) {
+    let patient = store(pool).await;
     let lease = acquire(&patient, 0).await;
     patient.close().await;
-    let hasty = StoreOptions {
-        lock_timeout: Duration::from_millis(100),
-        ..StoreOptions::default()
-    };
-    let store = connect(&pool, &hasty);
-    let before = everything(&pool).await;
+    (connect(pool, &limits), lease)
+}
+
+/// Somebody who does not let go of the leases.
+async fn lock_leases(pool: &PgPool) -> Transaction<'static, Postgres> {
     let mut other = pool.begin().await.unwrap();
     sqlx::query("SELECT FROM partition_leases FOR UPDATE")
         .execute(&mut *other)
         .await
         .unwrap();
+    other
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn waiting_too_long_for_a_lock_is_transient_and_writes_nothing(pool: PgPool) {
+    let limits = StoreOptions {
+        lock_timeout: Duration::from_millis(100),
+        ..StoreOptions::default()
+    };
+    let (store, lease) = hasty(&pool, limits).await;
+    let before = everything(&pool).await;
+    let other = lock_leases(&pool).await;
 
     let outcome = store
         .ingest(&batch(0, &lease, vec![cart_event(1)], 0))
@@ -133,19 +144,12 @@ async fn waiting_too_long_for_a_lock_is_transient_and_writes_nothing(pool: PgPoo
 
 #[sqlx::test(migrations = "../migrations")]
 async fn a_statement_that_takes_too_long_is_ended_by_postgres(pool: PgPool) {
-    let patient = store(&pool).await;
-    let lease = acquire(&patient, 0).await;
-    patient.close().await;
-    let hasty = StoreOptions {
+    let limits = StoreOptions {
         statement_timeout: Duration::from_millis(100),
         ..StoreOptions::default()
     };
-    let store = connect(&pool, &hasty);
-    let mut other = pool.begin().await.unwrap();
-    sqlx::query("SELECT FROM partition_leases FOR UPDATE")
-        .execute(&mut *other)
-        .await
-        .unwrap();
+    let (store, lease) = hasty(&pool, limits).await;
+    let other = lock_leases(&pool).await;
 
     let outcome = store
         .ingest(&batch(0, &lease, vec![cart_event(1)], 0))
@@ -165,11 +169,7 @@ async fn a_statement_that_takes_too_long_is_ended_by_postgres(pool: PgPool) {
 async fn a_backend_killed_under_us_is_transient_and_the_store_goes_on(pool: PgPool) {
     let store = store(&pool).await;
     let lease = acquire(&store, 0).await;
-    let mut other = pool.begin().await.unwrap();
-    sqlx::query("SELECT FROM partition_leases FOR UPDATE")
-        .execute(&mut *other)
-        .await
-        .unwrap();
+    let other = lock_leases(&pool).await;
     let batch = batch(0, &lease, vec![cart_event(1)], 0);
     let kill = async {
         let waiting = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity

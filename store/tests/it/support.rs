@@ -148,7 +148,7 @@ pub async fn everything(pool: &PgPool) -> serde_json::Value {
     sqlx::query_scalar(
         "SELECT jsonb_build_object(
             'events', (SELECT jsonb_agg(to_jsonb(t) ORDER BY event_id, received_at) FROM events t),
-            'cart', (SELECT jsonb_agg(to_jsonb(t) ORDER BY event_id) FROM clickstream_data t),
+            'cart', (SELECT jsonb_agg(to_jsonb(t) ORDER BY event_id, creation_timestamp) FROM clickstream_data t),
             'retries', (SELECT jsonb_agg(to_jsonb(t) ORDER BY event_id, received_at, boot) FROM retries t),
             'reports', (SELECT jsonb_agg(to_jsonb(t) ORDER BY reporter) FROM collector_reports t),
             'acknowledged', (SELECT jsonb_agg(to_jsonb(t) ORDER BY boot, reporter, source) FROM collector_acknowledged t),

@@ -1,0 +1,338 @@
+//! What the collectors acknowledged is stored, a duplicate, rejected, expired, on its way, or lost; nothing else.
+
+use crate::support::*;
+use chrono::TimeDelta;
+use domain::report::{BootReport, CollectorReport, Placed, SpoolReport};
+use domain::{Event, LastSeen, NextOffset, Source};
+use sqlx::PgPool;
+use store::{Balance, Batch, DirectCounts, Store};
+use uuid::Uuid;
+
+/// A report of the boot about itself: events by partition, with the last offset.
+fn report(places: &[(i32, u64, i64)]) -> CollectorReport {
+    let total = places.iter().map(|(_, events, _)| events).sum();
+    CollectorReport {
+        reporter: BOOT,
+        reported_at: noon(),
+        spool: None,
+        boots: vec![BootReport {
+            boot: BOOT,
+            acknowledged: [(Source::Shop, total)].into(),
+            places: places
+                .iter()
+                .map(|&(partition, events, last)| {
+                    let last = LastSeen(last);
+                    (partition, Placed { events, last })
+                })
+                .collect(),
+        }],
+    }
+}
+
+/// Writes events to a partition and lets the lease end up to `skipped` records further.
+async fn write(store: &Store, partition: i32, events: Vec<Event>, skipped: i64) {
+    let lease = acquire(store, partition).await;
+    let mut batch = batch(partition, &lease, events, 0);
+    batch.to = NextOffset(batch.to.0 + skipped);
+    batch.last.offset = LastSeen(batch.to.0 - 1);
+    store.ingest(&batch).await.unwrap();
+}
+
+/// A report comes by a partition of its own.
+async fn tell(store: &Store, reports: Vec<CollectorReport>) {
+    let lease = acquire(store, 5).await;
+    let mut batch = Batch {
+        reports,
+        ..batch(5, &lease, vec![], 0)
+    };
+    batch.to = NextOffset(batch.from.0 + 1);
+    store.ingest(&batch).await.unwrap();
+}
+
+/// The books, which must always add up.
+async fn balance(store: &Store) -> Balance {
+    let books = store.balance("clickstream").await.unwrap();
+    let outcomes = books.stored + books.duplicate + books.rejected + books.expired;
+    assert_eq!(
+        books.acknowledged + books.unreported,
+        outcomes + books.in_flight + books.lost,
+        "{books:?}"
+    );
+    let by_source: u64 = books.by_source.iter().map(|(_, events)| events).sum();
+    assert_eq!(by_source, books.acknowledged);
+    books
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn the_books_of_nothing_are_even(pool: PgPool) {
+    let store = store(&pool).await;
+    assert_eq!(balance(&store).await, Balance::default());
+    store.close().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn what_was_reported_and_counted_is_even(pool: PgPool) {
+    let store = store(&pool).await;
+    let retry = Event {
+        received_at: noon() + TimeDelta::hours(1),
+        ..by_client(cart_event(2))
+    };
+    write(
+        &store,
+        0,
+        vec![cart_event(1), by_client(cart_event(2)), retry],
+        0,
+    )
+    .await;
+    let lease = acquire(&store, 1).await;
+    let mut one = batch(1, &lease, vec![cart_event(3)], 2);
+    one.rejects[0].boot = Some(BOOT);
+    store.ingest(&one).await.unwrap();
+    let nobody = Event {
+        boot: None,
+        ..cart_event(4)
+    };
+    write(&store, 2, vec![nobody], 0).await;
+    tell(&store, vec![report(&[(0, 3, 2), (1, 2, 1)])]).await;
+
+    let expected = Balance {
+        by_source: vec![("shop".into(), 5)],
+        acknowledged: 5,
+        stored: 3,
+        duplicate: 1,
+        rejected: 1,
+        direct: DirectCounts {
+            stored: 1,
+            rejected: 1,
+            ..DirectCounts::default()
+        },
+        reported_at: Some(noon()),
+        ..Balance::default()
+    };
+    assert_eq!(balance(&store).await, expected);
+    assert!(expected.is_even());
+    let elsewhere = store.balance("another topic").await.unwrap();
+    assert_eq!(elsewhere, Balance::default());
+    store.close().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn what_was_counted_before_its_report_is_unreported_for_a_while(pool: PgPool) {
+    let store = store(&pool).await;
+    write(&store, 0, vec![cart_event(1), cart_event(2)], 0).await;
+    let before = balance(&store).await;
+    assert_eq!((before.acknowledged, before.unreported), (0, 2));
+    tell(&store, vec![report(&[(0, 1, 0)])]).await;
+    assert_eq!(balance(&store).await.unreported, 1);
+    tell(&store, vec![report(&[(0, 2, 1)])]).await;
+    let after = balance(&store).await;
+    assert_eq!((after.acknowledged, after.unreported), (2, 0));
+    store.close().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_lost_event_is_in_flight_until_its_place_was_read_and_lost_from_then_on(pool: PgPool) {
+    let store = store(&pool).await;
+    // Kafka took three at 0 to 2; the one at 1 never comes.
+    tell(&store, vec![report(&[(0, 3, 2)])]).await;
+    let unread = balance(&store).await;
+    assert_eq!((unread.in_flight, unread.lost), (3, 0));
+    write(&store, 0, vec![cart_event(1)], 1).await;
+    let not_yet = balance(&store).await;
+    assert_eq!((not_yet.in_flight, not_yet.lost), (2, 0));
+    write(&store, 0, vec![cart_event(3)], 0).await;
+    let read = balance(&store).await;
+    assert_eq!((read.stored, read.in_flight, read.lost), (2, 0, 1));
+    assert!(!read.is_even());
+    store.close().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_redelivery_does_not_hide_a_loss(pool: PgPool) {
+    let store = store(&pool).await;
+    tell(&store, vec![report(&[(0, 2, 2)])]).await;
+    // The first of them twice, the second never.
+    write(&store, 0, vec![cart_event(1), cart_event(1)], 1).await;
+    let books = balance(&store).await;
+    assert_eq!((books.stored, books.duplicate, books.lost), (1, 0, 1));
+    store.close().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn an_older_report_never_wins_and_a_second_copy_changes_nothing(pool: PgPool) {
+    let store = store(&pool).await;
+    let at = |seconds, events, waiting| CollectorReport {
+        reported_at: noon() + TimeDelta::seconds(seconds),
+        spool: Some(SpoolReport {
+            id: Uuid::from_u128(77),
+            waiting_events: waiting,
+            waiting_bytes: waiting * 100,
+        }),
+        ..report(&[(0, events, i64::try_from(events).unwrap() - 1)])
+    };
+    let (older, newer) = (at(1, 4, 9), at(2, 6, 3));
+    tell(&store, vec![newer.clone()]).await;
+    let told = balance(&store).await;
+    assert_eq!(
+        (told.acknowledged, told.spooled, told.in_flight),
+        (6, 3, 6 + 3)
+    );
+    assert_eq!(told.reported_at, Some(newer.reported_at));
+
+    for again in [
+        vec![older.clone()],
+        vec![newer.clone()],
+        vec![newer, older.clone(), older],
+    ] {
+        tell(&store, again).await;
+        assert_eq!(balance(&store).await, told);
+    }
+    store.close().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn what_waits_on_a_disk_is_in_flight_until_it_is_drained(pool: PgPool) {
+    let store = store(&pool).await;
+    let spool = Uuid::from_u128(77);
+    // A spool reports by its own id, for the boots that used it.
+    let spooled = |drained: u64, second| CollectorReport {
+        reporter: spool,
+        reported_at: noon() + TimeDelta::seconds(second),
+        spool: Some(SpoolReport {
+            id: spool,
+            waiting_events: 3 - drained,
+            waiting_bytes: 1,
+        }),
+        boots: vec![BootReport {
+            boot: BOOT,
+            acknowledged: [(Source::Shop, 3)].into(),
+            places: match drained {
+                0 => [].into(),
+                events => [(
+                    0,
+                    Placed {
+                        events,
+                        last: LastSeen(2),
+                    },
+                )]
+                .into(),
+            },
+        }],
+    };
+    write(&store, 0, vec![cart_event(1)], 0).await;
+    tell(&store, vec![report(&[(0, 1, 0)]), spooled(0, 1)]).await;
+    let waiting = balance(&store).await;
+    assert_eq!(
+        (waiting.acknowledged, waiting.spooled, waiting.in_flight),
+        (4, 3, 3)
+    );
+    tell(&store, vec![spooled(2, 2)]).await;
+    let drained = balance(&store).await;
+    assert_eq!(
+        (drained.spooled, drained.in_flight, drained.lost),
+        (1, 3, 0)
+    );
+    write(&store, 0, vec![cart_event(2), cart_event(3)], 0).await;
+    let read = balance(&store).await;
+    assert_eq!((read.stored, read.in_flight, read.lost), (3, 1, 0));
+    store.close().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_replay_leaves_the_books_as_they_were(pool: PgPool) {
+    let store = store(&pool).await;
+    let retry = Event {
+        received_at: noon() + TimeDelta::hours(1),
+        ..by_client(cart_event(1))
+    };
+    let events = vec![by_client(cart_event(1)), retry, cart_event(2)];
+    write(&store, 0, events.clone(), 0).await;
+    tell(&store, vec![report(&[(0, 3, 2)])]).await;
+    let before = balance(&store).await;
+    assert_eq!((before.stored, before.duplicate), (2, 1));
+    store
+        .reset_offset(&key(0), &holder("operator"), NextOffset(0), false)
+        .await
+        .unwrap();
+    assert_eq!(balance(&store).await, before);
+    write(&store, 0, events, 0).await;
+    assert_eq!(balance(&store).await, before);
+    store.close().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn what_an_operator_skips_expires_and_is_not_lost(pool: PgPool) {
+    let store = store(&pool).await;
+    let (zero, operator) = (key(0), holder("operator"));
+    tell(&store, vec![report(&[(0, 4, 3)])]).await;
+    write(&store, 0, vec![cart_event(1)], 0).await;
+    // Records 1 to 5: three of the collector's, two of others.
+    let skip = |to| store.reset_offset(&zero, &operator, NextOffset(to), false);
+    skip(6).await.unwrap();
+    let skipped = balance(&store).await;
+    assert_eq!((skipped.expired, skipped.lost), (3, 0));
+    assert_eq!(skipped.direct.expired, 2);
+
+    // Back and forth over what was read, or skipped, before: nothing more expires.
+    skip(0).await.unwrap();
+    skip(6).await.unwrap();
+    assert_eq!(balance(&store).await, skipped);
+
+    // Another loss is one.
+    tell(&store, vec![report(&[(0, 7, 8)])]).await;
+    write(&store, 0, vec![cart_event(2)], 2).await;
+    let later = balance(&store).await;
+    assert_eq!(
+        (later.expired, later.lost),
+        (5, 0),
+        "two more may be the skipped ones"
+    );
+    tell(&store, vec![report(&[(0, 8, 8)])]).await;
+    assert_eq!(balance(&store).await.lost, 1);
+    store.close().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn what_was_in_a_topic_that_was_recreated_expires(pool: PgPool) {
+    let store = store(&pool).await;
+    let operator = holder("operator");
+    write(&store, 0, vec![cart_event(1)], 0).await;
+    tell(&store, vec![report(&[(0, 3, 2), (1, 1, 0)])]).await;
+    store
+        .reset_offset(&key(0), &operator, NextOffset(0), true)
+        .await
+        .unwrap();
+    let books = balance(&store).await;
+    // Partition 1 was not reset: what it holds is still to come.
+    assert_eq!((books.expired, books.in_flight, books.lost), (2, 1, 0));
+
+    // The new topic's records count as ever.
+    tell(&store, vec![report(&[(0, 4, 2), (1, 1, 0)])]).await;
+    assert_eq!(balance(&store).await.in_flight, 2);
+    write(&store, 0, vec![cart_event(2)], 2).await;
+    let read = balance(&store).await;
+    assert_eq!((read.stored, read.in_flight, read.lost), (2, 1, 0));
+
+    // A report that came too late for the reset: the same reset again books the rest.
+    tell(&store, vec![report(&[(0, 6, 2), (1, 1, 0)])]).await;
+    assert_eq!(balance(&store).await.lost, 2);
+    store
+        .reset_offset(&key(0), &operator, NextOffset(0), true)
+        .await
+        .unwrap();
+    let booked = balance(&store).await;
+    assert_eq!((booked.expired, booked.lost), (4, 0));
+    store.close().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn one_copy_that_took_another_way_is_no_loss(pool: PgPool) {
+    let store = store(&pool).await;
+    // Partitions were added: the copy that was acknowledged lies in 4, the one that was stored came by 0.
+    write(&store, 0, vec![cart_event(1)], 0).await;
+    write(&store, 4, vec![cart_event(1)], 0).await;
+    tell(&store, vec![report(&[(4, 1, 0)])]).await;
+    let books = balance(&store).await;
+    assert_eq!((books.stored, books.unreported, books.lost), (1, 0, 0));
+    store.close().await;
+}
