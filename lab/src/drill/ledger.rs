@@ -121,7 +121,7 @@ pub fn longest_pause(entries: &[Entry]) -> Duration {
     times.sort_unstable();
     times
         .windows(2)
-        .map(|pair| pair[1] - pair[0])
+        .map(|pair| pair[1].saturating_sub(pair[0]))
         .max()
         .unwrap_or_default()
 }

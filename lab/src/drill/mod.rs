@@ -29,6 +29,7 @@ use anyhow::{Context as _, bail, ensure};
 use cases::Case;
 use load::Pace;
 use scene::{Outcome, Places, Scene, Size};
+use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -60,7 +61,8 @@ pub struct Settings {
 /// # Errors
 /// Something was lost or twice or else not as it must be; or it could not be found out.
 pub async fn run(settings: Settings, end: CancellationToken) -> anyhow::Result<()> {
-    match end.run_until_cancelled(drill(&settings)).await {
+    // In a box: it is the largest future there is.
+    match end.run_until_cancelled(Box::pin(drill(&settings))).await {
         Some(done) => done,
         None => bail!("interrupted; everything has been taken down"),
     }
@@ -256,7 +258,8 @@ fn write_document(
     text.push_str(NOTES);
     for line in lines {
         for complaint in line.complaints() {
-            text.push_str(&format!("- FAILED, case {}: {complaint}\n", line.number));
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "- FAILED, case {}: {complaint}", line.number);
         }
     }
     std::fs::write(file, text).with_context(|| file.display().to_string())

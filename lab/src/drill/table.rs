@@ -90,10 +90,14 @@ impl Line {
                 },
             ],
             Ended::Broken(_) => {
-                let mut cells = [const { String::new() }; 8];
-                cells.fill("?".to_owned());
-                cells[7] = "FAILED".to_owned();
-                cells
+                let unknown = || "?".to_owned();
+                std::array::from_fn(|cell| {
+                    if cell < 7 {
+                        unknown()
+                    } else {
+                        "FAILED".to_owned()
+                    }
+                })
             }
         }
     }

@@ -32,11 +32,10 @@ async fn retention_went_past(scene: &mut Scene<'_>) -> anyhow::Result<()> {
     let ends = scene.topic.ends().await?;
     let (partition, next) = ends
         .iter()
-        .filter_map(|(partition, ends)| {
+        .find_map(|(partition, ends)| {
             let next = leases.get(partition)?.next;
             (ends.high - next > TAKEN).then_some((*partition, next))
         })
-        .next()
         .context("no partition has records that nobody has read")?;
     scene.topic.forget_before(partition, next + TAKEN).await?;
     scene.allowed.expired = u64::try_from(TAKEN)?;

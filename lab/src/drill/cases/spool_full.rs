@@ -36,7 +36,7 @@ pub async fn run(scene: &mut Scene<'_>) -> anyhow::Result<()> {
         scene.servers.freeze(broker)?;
     }
     let before = scene.refused();
-    let both = until("both apps refuse", Duration::from_secs(120), || async {
+    let both = until("both apps refuse", Duration::from_mins(2), || async {
         let now = scene.refused();
         if now[0] > before[0] + 5 && now[1] > before[1] + 5 {
             Ok(())
