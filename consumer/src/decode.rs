@@ -1,12 +1,22 @@
-//! A record becomes an event, or a reject with its reason; a format newer than this build's becomes
-//! neither, because rejecting it would lose what a newer consumer can read.
+//! A record becomes an event, a collector's report, or a reject with its reason; a format newer than this
+//! build's becomes none of these, because rejecting it would lose what a newer consumer can read.
 
 use crate::inbox::Chunk;
 use crate::source::{Record, Schema};
 use domain::ids::RecordIdentity;
+use domain::report::{COLLECTOR_REPORT, CollectorReport};
 use domain::{Event, LastSeen, Reject, wire};
 use store::{Batch, PartitionKey, RejectedRecord};
 use uuid::Uuid;
+
+/// What a record says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Said {
+    /// Something that a visitor did.
+    Event(Event),
+    /// A collector's totals; no event, and counted as none.
+    Report(CollectorReport),
+}
 
 /// A record in a format that this build does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +36,7 @@ pub fn batch(
     chunk: &Chunk,
 ) -> (Option<Batch>, Option<NewerSchema>) {
     let mut events = Vec::with_capacity(chunk.records.len());
-    let mut rejects = Vec::new();
+    let (mut reports, mut rejects) = (Vec::new(), Vec::new());
     let mut last = None;
     let mut newer = None;
     for record in &chunk.records {
@@ -37,8 +47,9 @@ pub fn batch(
             });
             break;
         }
-        match decode(key, record) {
-            Ok(event) => events.push((record.offset, event)),
+        match decode(&identity(key, record)) {
+            Ok(Said::Event(event)) => events.push((record.offset, event)),
+            Ok(Said::Report(report)) => reports.push(report),
             Err(reason) => rejects.push(rejected(record, acknowledged_by(&record.value), reason)),
         }
         last = Some(record);
@@ -50,20 +61,43 @@ pub fn batch(
         to: last.offset.next(),
         last: last.print(),
         events,
+        reports,
         rejects,
     });
     (batch, newer)
 }
 
 /// Reads one record.
-fn decode(key: &PartitionKey, record: &Record) -> Result<Event, Reject> {
-    wire::decode(&RecordIdentity {
+///
+/// A report has the form of an event, so its type tells it apart, and nothing is looked for in the many
+/// records that are events.
+///
+/// # Errors
+/// Why it is neither.
+pub fn decode(record: &RecordIdentity<'_>) -> Result<Said, Reject> {
+    let event = wire::decode(record)?;
+    if event.event_type.as_str() != COLLECTOR_REPORT {
+        return Ok(Said::Event(event));
+    }
+    match CollectorReport::decode(record.value) {
+        Some(report) => report.map(Said::Report),
+        // Its type is written with escapes, which no collector does.
+        None => Err(Reject::Field {
+            field: "type",
+            problem: "is a collector's report, written by something else".to_owned(),
+        }),
+    }
+}
+
+/// What a record is known by.
+pub fn identity<'a>(key: &'a PartitionKey, record: &'a Record) -> RecordIdentity<'a> {
+    RecordIdentity {
         topic: &key.topic,
         partition: key.partition,
         offset: record.offset.0,
         record_time_ms: record.time_ms,
         value: &record.value,
-    })
+    }
 }
 
 /// A record with the reason why it is no row.
@@ -79,8 +113,12 @@ pub fn rejected(record: &Record, boot: Option<Uuid>, reason: Reject) -> Rejected
 }
 
 /// Which collector's run acknowledged a message that cannot be read as an event, where it still says so.
+/// A report was never acknowledged to anyone, so a broken one must not stand in the books for an event.
 fn acknowledged_by(value: &[u8]) -> Option<Uuid> {
     let value: serde_json::Value = serde_json::from_slice(value).ok()?;
+    if value.get("type").and_then(serde_json::Value::as_str) == Some(COLLECTOR_REPORT) {
+        return None;
+    }
     Uuid::parse_str(value.get("boot")?.as_str()?).ok()
 }
 
@@ -154,7 +192,43 @@ mod tests {
 
     #[test]
     fn the_same_record_gets_the_same_id_again() {
-        let read = || decode(&key(), &record(3, GOOD)).unwrap().event_id;
+        let read = || decode(&identity(&key(), &record(3, GOOD))).unwrap();
         assert_eq!(read(), read());
+    }
+
+    fn report() -> CollectorReport {
+        CollectorReport {
+            reporter: Uuid::from_u128(5),
+            reported_at: chrono::DateTime::UNIX_EPOCH,
+            spool: None,
+            boots: Vec::new(),
+        }
+    }
+
+    fn text(json: Vec<u8>) -> String {
+        String::from_utf8(json).unwrap()
+    }
+
+    #[test]
+    fn a_report_is_no_event_and_its_offset_is_dealt_with() {
+        let records = vec![record(7, GOOD), record(8, &text(report().encode()))];
+        let (batch, _) = batch(&key(), 2, &chunk(records));
+        let batch = batch.unwrap();
+        assert_eq!(batch.to, NextOffset(9));
+        assert_eq!((batch.events.len(), batch.rejects.len()), (1, 0));
+        assert_eq!(batch.reports, [report()]);
+    }
+
+    #[test]
+    fn a_broken_report_is_a_reject_that_stands_for_nobodys_event() {
+        let broken = text(report().encode()).replace("boots", "shoes");
+        let escaped = text(report().encode()).replace("collector_report", "collector\\u005freport");
+        for (value, code) in [(broken, "field"), (escaped, "field")] {
+            let (batch, _) = batch(&key(), 2, &chunk(vec![record(0, &value)]));
+            let batch = batch.unwrap();
+            assert!(batch.events.is_empty() && batch.reports.is_empty());
+            assert_eq!(batch.rejects[0].reason.code(), code);
+            assert_eq!(batch.rejects[0].boot, None);
+        }
     }
 }

@@ -1,9 +1,12 @@
 //! A value that Postgres refuses is found by halves, so that one bad event costs its batch a few
 //! statements and nobody their rows.
+//!
+//! Collectors' reports stay together and go with the last part: they may come late, but not be the reason
+//! for which an event is blamed.
 
-use crate::decode::rejected;
+use crate::decode::{self, Said, rejected};
 use crate::source::Record;
-use domain::{LastSeen, Reject};
+use domain::{LastSeen, NextOffset, Reject};
 use store::Batch;
 
 /// What to try after a batch was refused for one of its values.
@@ -11,17 +14,28 @@ use store::Batch;
 pub enum Next {
     /// Both halves, in this order.
     Halves(Batch, Batch),
-    /// The same records, with the one event that was left among the rejects.
+    /// The same records, with the one event that was left, or the reports, among the rejects.
     Reject(Batch),
-    /// There is no event left to blame.
+    /// There is nothing left to blame.
     Hopeless,
 }
 
 /// Decides what to try after `batch`, made of `records`, was refused with `refusal`.
 pub fn after_refusal(mut batch: Batch, records: &[Record], refusal: Reject) -> Next {
-    match batch.events.len() {
-        0 => Next::Hopeless,
-        1 => {
+    match (batch.events.len(), batch.reports.is_empty()) {
+        (0, true) => Next::Hopeless,
+        (0, false) => {
+            batch.reports.clear();
+            for record in records {
+                if is_report(&batch, record) {
+                    let reject = rejected(record, None, refusal.clone());
+                    batch.rejects.push(reject);
+                }
+            }
+            batch.rejects.sort_by_key(|reject| reject.offset);
+            Next::Reject(batch)
+        }
+        (1, true) => {
             for (offset, event) in batch.events.drain(..) {
                 if let Some(record) = find(records, offset) {
                     batch
@@ -32,11 +46,18 @@ pub fn after_refusal(mut batch: Batch, records: &[Record], refusal: Reject) -> N
             batch.rejects.sort_by_key(|reject| reject.offset);
             Next::Reject(batch)
         }
-        many => {
+        (1, false) => match find(records, batch.events[0].0) {
+            Some(event) => {
+                let (first, second) = halves(batch, event, event.offset.next(), 1);
+                Next::Halves(first, second)
+            }
+            None => Next::Hopeless,
+        },
+        (many, _) => {
             let cut = batch.events[many / 2].0;
             match records.iter().rev().find(|record| record.offset < cut) {
                 Some(last) => {
-                    let (first, second) = halves(batch, last, cut, many / 2);
+                    let (first, second) = halves(batch, last, NextOffset(cut.0), many / 2);
                     Next::Halves(first, second)
                 }
                 None => Next::Hopeless,
@@ -45,13 +66,18 @@ pub fn after_refusal(mut batch: Batch, records: &[Record], refusal: Reject) -> N
     }
 }
 
-/// Cuts a batch before the event at `cut`, which is the one at `index`; `last` is the record before it.
-fn halves(mut batch: Batch, last: &Record, cut: LastSeen, index: usize) -> (Batch, Batch) {
+fn is_report(batch: &Batch, record: &Record) -> bool {
+    let said = decode::decode(&decode::identity(&batch.key, record));
+    matches!(said, Ok(Said::Report(_)))
+}
+
+/// Cuts a batch before `cut`; the first part has `index` events, and `last` is its last record.
+fn halves(mut batch: Batch, last: &Record, cut: NextOffset, index: usize) -> (Batch, Batch) {
     let events = batch.events.split_off(index);
     let (before, after) = batch
         .rejects
         .into_iter()
-        .partition(|reject| reject.offset < cut);
+        .partition(|reject| cut.covers(reject.offset));
     let first = Batch {
         key: batch.key.clone(),
         epoch: batch.epoch,
@@ -86,10 +112,9 @@ fn find(records: &[Record], offset: LastSeen) -> Option<&Record> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode;
     use crate::inbox::Chunk;
     use crate::source::tests::record;
-    use domain::NextOffset;
+    use domain::report::CollectorReport;
     use proptest::prelude::*;
     use store::PartitionKey;
 
@@ -100,15 +125,31 @@ mod tests {
         }
     }
 
-    fn batch_of(kinds: &[bool]) -> (Batch, Vec<Record>) {
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Kind {
+        Good,
+        /// Postgres refuses it.
+        Bad,
+        NoEvent,
+        Report,
+    }
+
+    fn batch_of(kinds: &[Kind]) -> (Batch, Vec<Record>) {
+        let report = CollectorReport {
+            reporter: uuid::Uuid::from_u128(5),
+            reported_at: chrono::DateTime::UNIX_EPOCH,
+            spool: None,
+            boots: Vec::new(),
+        };
+        let report = String::from_utf8(report.encode()).unwrap();
         let records: Vec<_> = kinds
             .iter()
             .enumerate()
-            .map(|(i, good)| {
-                let value = if *good {
-                    r#"{"type":"page_view"}"#
-                } else {
-                    "{"
+            .map(|(i, kind)| {
+                let value = match kind {
+                    Kind::Good | Kind::Bad => r#"{"type":"page_view"}"#,
+                    Kind::NoEvent => "{",
+                    Kind::Report => &report,
                 };
                 // Offsets with holes, as after a transaction.
                 record(10 + 2 * i64::try_from(i).unwrap(), value)
@@ -126,62 +167,83 @@ mod tests {
         (batch.unwrap(), chunk.records)
     }
 
-    /// Plays Postgres: refuses every batch that holds one of the bad events.
-    fn write_all(batch: Batch, records: &[Record], bad: &[i64]) -> (Vec<i64>, Vec<i64>, u32) {
-        let (mut stored, mut rejects, mut statements) = (Vec::new(), Vec::new(), 0);
-        let mut at = batch.from;
+    #[derive(Debug, Default)]
+    struct Written {
+        stored: Vec<i64>,
+        rejects: Vec<i64>,
+        reports: usize,
+        statements: u32,
+    }
+
+    /// Plays Postgres: refuses every batch that holds one of the bad events, or a report when told to.
+    fn write_all(batch: Batch, records: &[Record], bad: &[i64], bad_reports: bool) -> Written {
+        let mut written = Written::default();
+        let (mut at, end) = (batch.from, batch.to);
         let mut todo = vec![batch];
         while let Some(batch) = todo.pop() {
-            statements += 1;
-            if batch
-                .events
-                .iter()
-                .any(|(offset, _)| bad.contains(&offset.0))
-            {
+            written.statements += 1;
+            let holds_bad = (batch.events.iter()).any(|(offset, _)| bad.contains(&offset.0));
+            if holds_bad || (bad_reports && !batch.reports.is_empty()) {
                 match after_refusal(batch, records, refusal()) {
                     Next::Halves(first, second) => todo.extend([second, first]),
                     Next::Reject(batch) => todo.push(batch),
-                    Next::Hopeless => panic!("an event was there to blame"),
+                    Next::Hopeless => panic!("something was there to blame"),
                 }
                 continue;
             }
             assert_eq!(batch.from, at, "batches join");
             assert_eq!(batch.last.offset.next(), batch.to);
             at = batch.to;
-            stored.extend(batch.events.iter().map(|(offset, _)| offset.0));
-            rejects.extend(batch.rejects.iter().map(|reject| reject.offset.0));
+            written
+                .stored
+                .extend(batch.events.iter().map(|(offset, _)| offset.0));
+            written
+                .rejects
+                .extend(batch.rejects.iter().map(|reject| reject.offset.0));
+            written.reports += batch.reports.len();
         }
-        (stored, rejects, statements)
+        assert_eq!(at, end, "all of it was written");
+        written.rejects.sort_unstable();
+        written
     }
 
     proptest! {
         #[test]
-        fn exactly_the_bad_events_become_rejects(
-            kinds in proptest::collection::vec((any::<bool>(), proptest::bool::weighted(0.1)), 1..60),
+        fn exactly_the_bad_ones_become_rejects(
+            kinds in proptest::collection::vec(
+                proptest::sample::select(vec![Kind::Good, Kind::Good, Kind::Good, Kind::Bad, Kind::NoEvent, Kind::Report]),
+                1..60,
+            ),
+            bad_reports in any::<bool>(),
         ) {
-            let (batch, records) = batch_of(&kinds.iter().map(|(good, _)| *good).collect::<Vec<_>>());
-            let offset = |wanted: &dyn Fn(&(bool, bool)) -> bool| -> Vec<i64> {
-                kinds.iter().zip(&records).filter(|(k, _)| wanted(k)).map(|(_, r)| r.offset.0).collect()
+            let (batch, records) = batch_of(&kinds);
+            let offsets = |wanted: &[Kind]| -> Vec<i64> {
+                kinds.iter().zip(&records).filter(|(k, _)| wanted.contains(k)).map(|(_, r)| r.offset.0).collect()
             };
-            let bad = offset(&|(good, bad)| *good && *bad);
-            let (stored, rejects, _) = write_all(batch, &records, &bad);
-            prop_assert_eq!(stored, offset(&|(good, bad)| *good && !*bad));
-            prop_assert_eq!(rejects, offset(&|(good, bad)| !*good || *bad));
+            let written = write_all(batch, &records, &offsets(&[Kind::Bad]), bad_reports);
+            prop_assert_eq!(written.stored, offsets(&[Kind::Good]));
+            if bad_reports {
+                prop_assert_eq!(written.rejects, offsets(&[Kind::Bad, Kind::NoEvent, Kind::Report]));
+                prop_assert_eq!(written.reports, 0);
+            } else {
+                prop_assert_eq!(written.rejects, offsets(&[Kind::Bad, Kind::NoEvent]));
+                prop_assert_eq!(written.reports, offsets(&[Kind::Report]).len());
+            }
         }
     }
 
     #[test]
     fn one_bad_event_among_a_thousand_costs_few_statements() {
-        let (batch, records) = batch_of(&[true; 1000]);
+        let (batch, records) = batch_of(&[Kind::Good; 1000]);
         let bad = records[617].offset.0;
-        let (stored, rejects, statements) = write_all(batch, &records, &[bad]);
-        assert_eq!((stored.len(), rejects), (999, vec![bad]));
-        assert!(statements <= 23, "{statements}");
+        let written = write_all(batch, &records, &[bad], false);
+        assert_eq!((written.stored.len(), written.rejects), (999, vec![bad]));
+        assert!(written.statements <= 23, "{}", written.statements);
     }
 
     #[test]
-    fn with_no_event_left_there_is_nothing_to_try() {
-        let (batch, records) = batch_of(&[false, false]);
+    fn with_nothing_left_to_blame_there_is_nothing_to_try() {
+        let (batch, records) = batch_of(&[Kind::NoEvent, Kind::NoEvent]);
         assert!(matches!(
             after_refusal(batch, &records, refusal()),
             Next::Hopeless
