@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use domain::NextOffset;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaResult;
+use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use service::outage::Complaint;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +46,7 @@ pub async fn acquire(
     loop {
         match watermarks(client, &shared.topic, partition).await {
             Ok(kafka) => {
+                shared.board.ends_at(partition, kafka.high);
                 let beyond = lease.next > kafka.high;
                 let decision = start::decide(partition, &lease, &cluster_id, kafka);
                 if !beyond || decision.is_ok() || looks >= LOOKS_BEYOND_THE_END {
@@ -109,27 +111,24 @@ async fn take(
 
 /// The first record of every partition that the topic has now.
 async fn lows(client: &Arc<Client>, topic: &str) -> anyhow::Result<Vec<(i32, NextOffset)>> {
-    let name = topic.to_owned();
-    let metadata = ask(client, move |client| {
-        client.fetch_metadata(Some(&name), ANSWER)
-    })
-    .await?;
-    let partitions: Vec<i32> = metadata
-        .topics()
-        .iter()
-        .flat_map(|topic| {
-            topic
-                .partitions()
-                .iter()
-                .map(rdkafka::metadata::MetadataPartition::id)
-        })
-        .collect();
+    let partitions = partitions(client, topic).await?;
     let mut lows = Vec::with_capacity(partitions.len());
     for partition in partitions {
         lows.push((partition, watermarks(client, topic, partition).await?.low));
     }
     anyhow::ensure!(!lows.is_empty(), "the topic {topic} has no partitions");
     Ok(lows)
+}
+
+/// Every partition of the topic.
+pub async fn partitions(client: &Arc<Client>, topic: &str) -> anyhow::Result<Vec<i32>> {
+    let topic = topic.to_owned();
+    let metadata = ask(client, move |client| {
+        client.fetch_metadata(Some(&topic), ANSWER)
+    })
+    .await?;
+    let all = metadata.topics().iter().flat_map(MetadataTopic::partitions);
+    Ok(all.map(MetadataPartition::id).collect())
 }
 
 /// What Kafka has of a partition.

@@ -12,16 +12,19 @@
 //!    session going; [`board`] is what the parts share.
 //!
 //! Beside the way of the data: [`settings`], [`measures`] and [`summary`] for who watches, and the
-//! operator's verbs [`setup`] and [`offsets`].
+//! operator's [`verbs`]: [`setup`], [`offsets`], [`replay`] and [`rejects`], each after [`consent`].
 
 pub mod acquire;
 pub mod backoff;
 pub mod board;
+pub mod consent;
 pub mod decode;
 pub mod inbox;
 pub mod measures;
 pub mod offsets;
 pub mod partition;
+pub mod rejects;
+pub mod replay;
 pub mod run;
 pub mod session;
 pub mod settings;
@@ -30,5 +33,6 @@ pub mod source;
 pub mod split;
 pub mod start;
 pub mod summary;
+pub mod verbs;
 pub mod watch;
 pub mod writer;

@@ -1,7 +1,8 @@
 //! Reads the settings, then does what the verb says.
 
-use consumer::settings::{Cli, Verb};
-use consumer::{offsets, run, setup};
+use consumer::settings::Cli;
+use consumer::verbs::Verb;
+use consumer::{offsets, rejects, replay, run, setup};
 
 use std::process::ExitCode;
 
@@ -26,6 +27,8 @@ fn work(cli: &Cli) -> anyhow::Result<()> {
             None | Some(Verb::Run) => run::run(cli, &telemetry).await,
             Some(Verb::Setup(wanted)) => setup::setup(cli, wanted).await,
             Some(Verb::Offsets { verb }) => offsets::offsets(cli, verb).await,
+            Some(Verb::Replay(wanted)) => replay::replay(cli, wanted).await,
+            Some(Verb::Rejects { verb }) => rejects::rejects(cli, verb).await,
         }
     });
     // A look-up that still waits for a broker must not hold up the end.

@@ -1,17 +1,19 @@
 //! The operator's view of the stored offsets, and the command that every halt names as its repair.
 
-use crate::acquire::{self, ANSWER};
+use crate::acquire;
+use crate::consent;
 use crate::run::owner;
-use crate::settings::{Cli, OffsetsVerb, Reset, To, Which};
+use crate::settings::Cli;
 use crate::source::{self, Client, Context};
 use crate::start::{self, Watermarks};
+use crate::verbs::{OffsetsVerb, Reset};
 use anyhow::{Context as _, bail, ensure};
-use domain::NextOffset;
-use rdkafka::consumer::Consumer;
-use rdkafka::metadata::MetadataTopic;
+use moves::Move;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::{FirstContact, Holder, LeaseRow, PartitionKey, Store};
+
+pub(crate) mod moves;
 
 /// Does what the verb says.
 ///
@@ -19,33 +21,100 @@ use store::{FirstContact, Holder, LeaseRow, PartitionKey, Store};
 /// Kafka or Postgres does not answer, a partition cannot be read on (`show`), or what was asked for is
 /// not possible.
 pub async fn offsets(cli: &Cli, verb: &OffsetsVerb) -> anyhow::Result<()> {
-    let store = cli.store().context("DATABASE_URL")?;
-    let mut config = source::client_config(&cli.kafka, &cli.consumer);
-    // Only asks; it must not join the group.
-    config.remove("group.id");
-    let client: Arc<Client> = Arc::new(
-        config
-            .create_with_context(Context::default())
-            .map_err(service::kafka::explain)?,
-    );
-    let topic = &cli.kafka.kafka_topic;
-    let kafka = watermarks(&client, topic)
-        .await
-        .context("Kafka (KAFKA_BROKERS)")?;
-    let cluster_id = acquire::cluster_id(&client).await?;
-    let leases = store.leases(topic).await?;
+    let view = View::look(cli).await?;
     let done = match verb {
-        OffsetsVerb::Show => show(&kafka, &leases, &cluster_id),
-        OffsetsVerb::Reset(reset) => {
-            let holder = Holder {
-                owner: format!("{} (reset)", owner()),
-                cluster_id,
-            };
-            apply(&store, topic, reset, &kafka, &leases, &holder).await
-        }
+        OffsetsVerb::Show => view.show(),
+        OffsetsVerb::Reset(reset) => view.reset(reset).await,
     };
-    store.close().await;
+    view.store.close().await;
     done
+}
+
+/// Both sides of the offsets at one moment, and the ways to ask on.
+pub(crate) struct View {
+    /// The rows and the leases.
+    pub store: Store,
+    /// A client that asks, and is no member of the group.
+    pub client: Arc<Client>,
+    /// The topic's name.
+    pub topic: String,
+    /// What Kafka has of each partition.
+    pub kafka: BTreeMap<i32, Watermarks>,
+    /// What Postgres knows of each partition.
+    pub leases: Vec<LeaseRow>,
+    /// The operator who asks, in this cluster.
+    pub holder: Holder,
+}
+
+impl View {
+    /// Asks Kafka and Postgres.
+    pub async fn look(cli: &Cli) -> anyhow::Result<Self> {
+        let store = cli.store().context("DATABASE_URL")?;
+        let mut config = source::client_config(&cli.kafka, &cli.consumer);
+        // Only asks; it must not join the group.
+        config.remove("group.id");
+        let client: Arc<Client> = Arc::new(
+            config
+                .create_with_context(Context::default())
+                .map_err(service::kafka::explain)?,
+        );
+        let topic = &cli.kafka.kafka_topic;
+        let kafka = watermarks(&client, topic)
+            .await
+            .context("Kafka (KAFKA_BROKERS)")?;
+        let cluster_id = acquire::cluster_id(&client).await?;
+        let leases = store.leases(topic).await?;
+        Ok(Self {
+            store,
+            client,
+            topic: topic.clone(),
+            kafka,
+            leases,
+            holder: Holder {
+                owner: format!("{} (operator)", owner()),
+                cluster_id,
+            },
+        })
+    }
+
+    fn show(&self) -> anyhow::Result<()> {
+        show(&self.kafka, &self.leases, &self.holder.cluster_id)
+    }
+
+    /// Shows the moves, and makes them when told to.
+    async fn reset(&self, reset: &Reset) -> anyhow::Result<()> {
+        let moves = moves::plan(reset, &self.kafka, &self.leases)?;
+        for one in &moves {
+            println!("{}", one.explain(reset.recreated));
+        }
+        if !consent::given(reset.consent)? {
+            return Ok(());
+        }
+        self.make(&moves, reset.recreated).await
+    }
+
+    /// Makes the moves.
+    pub async fn make(&self, moves: &[Move], recreated: bool) -> anyhow::Result<()> {
+        for one in moves {
+            let key = PartitionKey {
+                topic: self.topic.clone(),
+                partition: one.partition,
+            };
+            if one.from.is_none() {
+                // A lease must be there to be moved.
+                let lows = self.kafka.iter().map(|(n, marks)| (*n, marks.low));
+                let lows = lows.collect();
+                let first = FirstContact { lows };
+                self.store.acquire(&key, &self.holder, &first).await?;
+            }
+            self.store
+                .reset_offset(&key, &self.holder, one.to, recreated)
+                .await?
+                .with_context(|| format!("partition {} has no lease", one.partition))?;
+        }
+        println!("Done. A consumer that runs takes it up within a few seconds.");
+        Ok(())
+    }
 }
 
 /// What Kafka has of each partition.
@@ -53,16 +122,11 @@ async fn watermarks(
     client: &Arc<Client>,
     topic: &str,
 ) -> anyhow::Result<BTreeMap<i32, Watermarks>> {
-    let name = topic.to_owned();
-    let metadata = acquire::ask(client, move |client| {
-        client.fetch_metadata(Some(&name), ANSWER)
-    })
-    .await?;
     let mut kafka = BTreeMap::new();
-    for partition in metadata.topics().iter().flat_map(MetadataTopic::partitions) {
+    for partition in acquire::partitions(client, topic).await? {
         kafka.insert(
-            partition.id(),
-            acquire::watermarks(client, topic, partition.id()).await?,
+            partition,
+            acquire::watermarks(client, topic, partition).await?,
         );
     }
     ensure!(
@@ -125,191 +189,4 @@ fn show(
     }
     println!();
     bail!("some partitions cannot be read on:\n{}", halts.join("\n"))
-}
-
-/// One partition's move, as it is shown before it is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Move {
-    partition: i32,
-    from: Option<NextOffset>,
-    to: NextOffset,
-}
-
-/// Decides the moves.
-///
-/// # Errors
-/// A partition or an offset that Kafka does not have.
-fn plan(
-    reset: &Reset,
-    kafka: &BTreeMap<i32, Watermarks>,
-    leases: &[LeaseRow],
-) -> anyhow::Result<Vec<Move>> {
-    let chosen: Vec<_> = kafka
-        .iter()
-        .filter(|(number, _)| match reset.partition {
-            Which::All => true,
-            Which::One(one) => one == **number,
-        })
-        .collect();
-    ensure!(
-        !chosen.is_empty(),
-        "the topic has partitions 0 to {}",
-        kafka.len().saturating_sub(1)
-    );
-    chosen
-        .into_iter()
-        .map(|(partition, marks)| {
-            let to = match reset.to {
-                To::Beginning => marks.low,
-                To::End => marks.high,
-                To::Offset(offset) => NextOffset(offset),
-            };
-            ensure!(
-                (marks.low..=marks.high).contains(&to),
-                "partition {partition} has offsets {} to {}; {to} is outside",
-                marks.low,
-                marks.high
-            );
-            let lease = leases.iter().find(|row| row.partition == *partition);
-            Ok(Move {
-                partition: *partition,
-                from: lease.map(|row| row.lease.next),
-                to,
-            })
-        })
-        .collect()
-}
-
-impl Move {
-    /// What it means, in words.
-    fn explain(self, recreated: bool) -> String {
-        let Move {
-            partition,
-            from,
-            to,
-        } = self;
-        match from {
-            _ if recreated => {
-                format!("partition {partition}: to {to}, in a new topic; what was stored stays")
-            }
-            None => format!("partition {partition}: to {to}; it was never read"),
-            Some(from) if to > from => format!(
-                "partition {partition}: from {from} to {to}: SKIPS up to {} records, which will never be stored",
-                to.0 - from.0
-            ),
-            Some(from) if to < from => format!(
-                "partition {partition}: from {from} to {to}: reads {} records again, which changes nothing for what is stored",
-                from.0 - to.0
-            ),
-            Some(from) => format!("partition {partition}: stays at {from}"),
-        }
-    }
-}
-
-/// Shows the moves, and makes them when told to.
-async fn apply(
-    store: &Store,
-    topic: &str,
-    reset: &Reset,
-    kafka: &BTreeMap<i32, Watermarks>,
-    leases: &[LeaseRow],
-    holder: &Holder,
-) -> anyhow::Result<()> {
-    let moves = plan(reset, kafka, leases)?;
-    for one in &moves {
-        println!("{}", one.explain(reset.recreated));
-    }
-    if !reset.yes {
-        println!("Nothing was changed. Add --yes to do it.");
-        return Ok(());
-    }
-    for one in moves {
-        let key = PartitionKey {
-            topic: topic.to_owned(),
-            partition: one.partition,
-        };
-        if one.from.is_none() {
-            // A lease must be there to be moved.
-            let lows = kafka
-                .iter()
-                .map(|(number, marks)| (*number, marks.low))
-                .collect();
-            store.acquire(&key, holder, &FirstContact { lows }).await?;
-        }
-        store
-            .reset_offset(&key, holder, one.to, reset.recreated)
-            .await?
-            .with_context(|| format!("partition {} has no lease", one.partition))?;
-    }
-    println!("Done. A consumer that runs takes it up within a few seconds.");
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rstest::rstest;
-    use store::Lease;
-
-    fn kafka() -> BTreeMap<i32, Watermarks> {
-        let marks = |low, high| Watermarks {
-            low: NextOffset(low),
-            high: NextOffset(high),
-        };
-        BTreeMap::from([(0, marks(0, 10)), (1, marks(5, 9))])
-    }
-
-    fn leases() -> Vec<LeaseRow> {
-        let lease = Lease {
-            epoch: 1,
-            next: NextOffset(7),
-            last: None,
-            cluster_id: "c".into(),
-        };
-        vec![LeaseRow {
-            partition: 0,
-            owner: None,
-            acquired_at: None,
-            lease,
-        }]
-    }
-
-    fn reset(partition: Which, to: To) -> Reset {
-        Reset {
-            partition,
-            to,
-            recreated: false,
-            dry_run: false,
-            yes: false,
-        }
-    }
-
-    #[rstest]
-    #[case(reset(Which::One(0), To::End), "from 7 to 10: SKIPS up to 3 records")]
-    #[case(
-        reset(Which::One(0), To::Beginning),
-        "from 7 to 0: reads 7 records again"
-    )]
-    #[case(reset(Which::One(0), To::Offset(7)), "stays at 7")]
-    #[case(
-        reset(Which::One(1), To::Beginning),
-        "partition 1: to 5; it was never read"
-    )]
-    fn a_move_says_what_it_means(#[case] reset: Reset, #[case] says: &str) {
-        let moves = plan(&reset, &kafka(), &leases()).unwrap();
-        assert!(
-            moves[0].explain(false).contains(says),
-            "{}",
-            moves[0].explain(false)
-        );
-    }
-
-    #[rstest]
-    #[case(reset(Which::One(2), To::Beginning), "partitions 0 to 1")]
-    #[case(reset(Which::One(1), To::Offset(4)), "4 is outside")]
-    #[case(reset(Which::All, To::Offset(10)), "partition 1 has offsets 5 to 9")]
-    fn what_kafka_does_not_have_is_refused(#[case] reset: Reset, #[case] says: &str) {
-        let error = plan(&reset, &kafka(), &leases()).unwrap_err().to_string();
-        assert!(error.contains(says), "{error}");
-    }
 }

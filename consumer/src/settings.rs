@@ -1,6 +1,7 @@
-//! What the consumer can be told: its verbs, and the settings beside those of every process.
+//! The consumer's settings, beside those of every process.
 
-use clap::{Args, Parser, Subcommand};
+use crate::verbs::Verb;
+use clap::{Args, Parser};
 use secrecy::ExposeSecret as _;
 use service::settings::{DatabaseSettings, KafkaSettings, OpsSettings};
 use std::time::Duration;
@@ -30,27 +31,13 @@ pub struct ConsumerSettings {
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub consumer_group: String,
     /// The most records written by one statement.
-    #[arg(long, env = "BATCH_EVENTS", value_name = "N", default_value_t = 5_000,
+    #[arg(long, env = "BATCH_EVENTS", value_name = "N", default_value_t = 10_000,
           value_parser = clap::value_parser!(u32).range(1..=50_000))]
     pub batch_events: u32,
     /// The most batches written at the same time, each on its own connection.
     #[arg(long, env = "WRITE_CONNECTIONS", value_name = "N", default_value_t = 3,
           value_parser = clap::value_parser!(u32).range(1..=64))]
     pub write_connections: u32,
-}
-
-/// What to do.
-#[derive(Debug, Subcommand)]
-pub enum Verb {
-    /// Read and write until told to stop (what happens without a verb).
-    Run,
-    /// Create the topic and the tables, or bring them up to date; safe to repeat.
-    Setup(SetupSettings),
-    /// Look at the stored offsets, or move them.
-    Offsets {
-        #[command(subcommand)]
-        verb: OffsetsVerb,
-    },
 }
 
 /// The topic as `setup` creates it.
@@ -76,80 +63,6 @@ pub struct SetupSettings {
         default_value_t = 120
     )]
     pub setup_timeout_s: u64,
-}
-
-/// What to do with the offsets.
-#[derive(Debug, Subcommand)]
-pub enum OffsetsVerb {
-    /// Per partition: what Kafka has, what is stored, the lag, and who holds the lease.
-    Show,
-    /// Say where to read on; shows what would happen, and does it with `--yes`.
-    Reset(Reset),
-}
-
-/// Which partition is to be read from where.
-#[derive(Debug, Clone, Args)]
-pub struct Reset {
-    /// The partition's number, or `all`.
-    #[arg(long, value_name = "N|all")]
-    pub partition: Which,
-    /// `beginning` (the first record Kafka still has), `end` (only what comes from now on), or an offset.
-    #[arg(long, value_name = "OFFSET|beginning|end")]
-    pub to: To,
-    /// The topic was created anew, or this is another cluster: its records were never read, whatever
-    /// their offsets.
-    #[arg(long)]
-    pub recreated: bool,
-    /// Only show what would happen (this is the default).
-    #[arg(long, conflicts_with = "yes")]
-    pub dry_run: bool,
-    /// Do it.
-    #[arg(long)]
-    pub yes: bool,
-}
-
-/// One partition or all of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
-    All,
-    One(i32),
-}
-
-/// A place in a partition, as an operator says it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum To {
-    Beginning,
-    End,
-    Offset(i64),
-}
-
-impl std::str::FromStr for Which {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "all" => Ok(Self::All),
-            number => match number.parse() {
-                Ok(number) if number >= 0 => Ok(Self::One(number)),
-                _ => Err("expected a partition's number, or all".to_owned()),
-            },
-        }
-    }
-}
-
-impl std::str::FromStr for To {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "beginning" => Ok(Self::Beginning),
-            "end" => Ok(Self::End),
-            number => match number.parse() {
-                Ok(number) if number >= 0 => Ok(Self::Offset(number)),
-                _ => Err("expected an offset, beginning or end".to_owned()),
-            },
-        }
-    }
 }
 
 impl Cli {
@@ -186,27 +99,5 @@ mod tests {
             "between the README's settings marks is missing:\n{}",
             missing.join("\n")
         );
-    }
-
-    #[test]
-    fn no_verb_means_run_and_a_reset_is_dry_until_told() {
-        let cli = Cli::try_parse_from(["consumer"]).unwrap();
-        assert!(cli.verb.is_none());
-        let line = "consumer offsets reset --partition all --to beginning --recreated";
-        let cli = Cli::try_parse_from(line.split(' ')).unwrap();
-        let Some(Verb::Offsets {
-            verb: OffsetsVerb::Reset(reset),
-        }) = cli.verb
-        else {
-            panic!("not a reset");
-        };
-        assert_eq!((reset.partition, reset.to), (Which::All, To::Beginning));
-        assert!(reset.recreated && !reset.yes);
-    }
-
-    #[test]
-    fn a_negative_offset_is_refused() {
-        let line = "consumer offsets reset --partition 0 --to=-5";
-        assert!(Cli::try_parse_from(line.split(' ')).is_err());
     }
 }

@@ -23,7 +23,7 @@ const SEGMENT_MS: u64 = 24 * 3_600_000;
 
 /// Librdkafka's own lines go where ours go.
 #[derive(Clone, Default)]
-struct Quiet;
+pub(crate) struct Quiet;
 
 impl ClientContext for Quiet {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {

@@ -97,7 +97,7 @@ pub fn decide(
             ),
             format!(
                 "to go on without them: {}",
-                reset(partition, &low.to_string(), false)
+                reset(partition, "beginning", false)
             ),
         );
     }
@@ -150,6 +150,11 @@ pub fn unreadable(partition: i32, epoch: i64, from: NextOffset, to: Option<LastS
     }
 }
 
+/// The command by which a partition that stands still tries again from where it stands.
+pub fn try_again(partition: i32, next: NextOffset) -> String {
+    reset(partition, &next.to_string(), false)
+}
+
 /// The command that moves a partition.
 fn reset(partition: i32, to: &str, recreated: bool) -> String {
     let recreated = if recreated { " --recreated" } else { "" };
@@ -198,7 +203,13 @@ mod tests {
     }
 
     #[rstest]
-    #[case::retention_went_past(lease(4, Some(3)), kafka(6, 9), "ours", "2 lost", "--to 6 --yes")]
+    #[case::retention_went_past(
+        lease(4, Some(3)),
+        kafka(6, 9),
+        "ours",
+        "2 lost",
+        "--to beginning --yes"
+    )]
     #[case::the_topic_is_shorter(
         lease(4, None),
         kafka(0, 3),
