@@ -4,6 +4,7 @@
 use crate::inbox::Limits;
 use crate::measures;
 use crate::partition::State;
+use chrono::Utc;
 use domain::NextOffset;
 use service::health::Part;
 use service::outage::{Complaint, Outage};
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use store::{Ingested, PartitionKey, Store, StoreError};
+use store::{Ingested, LastRecord, PartitionKey, Store, StoreError};
 use tokio::sync::Semaphore;
 
 /// What every part of the consumer is given.
@@ -79,6 +80,8 @@ pub struct View {
     pub next: Option<NextOffset>,
     /// The partition's end in Kafka, when last asked.
     pub high: Option<NextOffset>,
+    /// When Kafka took the last record that was dealt with, milliseconds since 1970.
+    pub last_ms: Option<i64>,
 }
 
 impl Shared {
@@ -159,13 +162,14 @@ impl Board {
         let mut views = self.lock();
         if *state == State::Revoked {
             views.remove(&partition);
-            metrics::gauge!(measures::LAG_EVENTS, "partition" => partition.to_string()).set(0.0);
+            show_lag(partition, 0, None);
         } else {
             let view = views.entry(partition).or_insert(View {
                 state: "",
                 halted: None,
                 next: None,
                 high: None,
+                last_ms: None,
             });
             view.state = state.name();
             view.halted = match state {
@@ -179,20 +183,23 @@ impl Board {
         }
     }
 
-    /// Notes where a partition is read from.
-    pub fn reads_from(&self, partition: i32, next: NextOffset) {
+    /// Notes where a partition is read from, and when Kafka took the record before that, as far as it is
+    /// known.
+    pub fn reads_from(&self, partition: i32, next: NextOffset, last_ms: Option<i64>) {
         if let Some(view) = self.lock().get_mut(&partition) {
             view.next = Some(next);
+            view.last_ms = last_ms;
         }
     }
 
-    /// Notes a batch that was written.
-    pub fn wrote(&self, partition: i32, next: NextOffset, ingested: &Ingested) {
-        self.reads_from(partition, next);
+    /// Notes a batch that was written, up to its `last` record.
+    pub fn wrote(&self, partition: i32, last: &LastRecord, ingested: &Ingested) {
+        self.reads_from(partition, last.offset.next(), Some(last.time_ms));
         self.stored.fetch_add(ingested.stored, Ordering::Relaxed);
         for (outcome, count) in [
             ("stored", ingested.stored),
             ("duplicate", ingested.duplicates),
+            ("redelivered", ingested.redelivered),
             ("rejected", ingested.rejected),
         ] {
             metrics::counter!(measures::RECORDS_TOTAL, "outcome" => outcome).increment(count);
@@ -204,11 +211,15 @@ impl Board {
         if let Some(view) = self.lock().get_mut(&partition) {
             view.high = Some(high);
             if let Some(lag) = view.lag() {
-                let gauge =
-                    metrics::gauge!(measures::LAG_EVENTS, "partition" => partition.to_string());
-                gauge.set(as_f64(lag));
+                show_lag(partition, lag, view.last_ms);
             }
         }
+    }
+
+    /// Whether Kafka is known to have so many more records of a partition than were written.
+    pub fn is_behind(&self, partition: i32, records: usize) -> bool {
+        let lag = self.lock().get(&partition).and_then(View::lag);
+        lag.is_some_and(|lag| lag >= records as u64)
     }
 
     /// Notes a stall; says whether it is another one than the last.
@@ -248,6 +259,23 @@ impl View {
     }
 }
 
+/// Shows how far a partition is behind, in records and in time.
+fn show_lag(partition: i32, records: u64, last_ms: Option<i64>) {
+    let partition = partition.to_string();
+    metrics::gauge!(measures::LAG_EVENTS, "partition" => partition.clone()).set(as_f64(records));
+    let seconds = seconds_behind(records, last_ms, Utc::now().timestamp_millis());
+    metrics::gauge!(measures::LAG_SECONDS, "partition" => partition).set(seconds);
+}
+
+/// For how long the next record may have been waiting: since the last one that was dealt with came, at most.
+#[allow(clippy::cast_precision_loss)]
+fn seconds_behind(records: u64, last_ms: Option<i64>, now_ms: i64) -> f64 {
+    match last_ms {
+        Some(last) if records > 0 => now_ms.saturating_sub(last).max(0) as f64 / 1000.0,
+        _ => 0.0,
+    }
+}
+
 /// A count as a metric's value; exact up to 2^53.
 #[allow(clippy::cast_precision_loss)]
 fn as_f64(count: u64) -> f64 {
@@ -276,10 +304,31 @@ mod tests {
         assert!(health.report().ready);
     }
 
+    fn last(offset: i64) -> LastRecord {
+        LastRecord {
+            offset: domain::LastSeen(offset),
+            time_ms: 1_000,
+            hash: 0,
+        }
+    }
+
+    #[test]
+    fn a_partition_that_has_read_everything_is_not_behind() {
+        for (records, last, seconds) in [
+            (0, Some(1_000), 0.0),
+            (1, Some(1_000), 2.5),
+            (1, Some(9_000), 0.0),
+            (1, None, 0.0),
+        ] {
+            let behind = seconds_behind(records, last, 3_500);
+            assert!((behind - seconds).abs() < 1e-9, "{records} {last:?}");
+        }
+    }
+
     #[test]
     fn a_partition_is_on_the_board_until_it_is_revoked() {
         let board = Board::default();
-        board.wrote(1, NextOffset(5), &Ingested::default());
+        board.wrote(1, &last(4), &Ingested::default());
         assert!(
             board.views().is_empty(),
             "a late writer does not bring a partition back"
@@ -287,7 +336,7 @@ mod tests {
         board.state(1, &State::Running { epoch: 1 });
         board.wrote(
             1,
-            NextOffset(5),
+            &last(4),
             &Ingested {
                 stored: 3,
                 ..Ingested::default()
@@ -296,7 +345,8 @@ mod tests {
         board.ends_at(1, NextOffset(9));
         assert_eq!(board.views()[&1].lag(), Some(4));
         assert_eq!(board.stored(), 3);
-        board.wrote(1, NextOffset(12), &Ingested::default());
+        assert!(board.is_behind(1, 4) && !board.is_behind(1, 5));
+        board.wrote(1, &last(11), &Ingested::default());
         assert_eq!(board.views()[&1].lag(), Some(0));
         board.state(1, &State::Revoked);
         assert!(board.views().is_empty());

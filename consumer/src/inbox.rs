@@ -1,8 +1,9 @@
 //! What was read and not yet written: the records of one partition in order, bounded.
 //!
 //! The polling thread puts records in, the partition's writer takes as many as there are. So a batch is
-//! whatever arrived while the last one was being written: a single click waits for nobody, and a
-//! backlog comes in large batches, without any timer.
+//! whatever arrived while the last one was being written: a single click waits for nobody. Only where
+//! Kafka is known to have a whole batch more does the writer wait for that: a large one costs less for each
+//! record, and time is what a backlog has.
 //!
 //! Order is checked at the door: a record that was dealt with is dropped, and a hole in the offsets is
 //! not believed before it was seen twice, because a record left over from an earlier position would
@@ -165,10 +166,20 @@ impl Inbox {
         Some(Chunk { from, records })
     }
 
-    /// Whether two batches wait: enough to write one and have the next at hand.
+    /// Whether a whole batch waits.
+    pub fn has_batch(&self) -> bool {
+        self.holds_halves(2)
+    }
+
+    /// Whether so much waits that there is enough while the next batch is being written.
     pub fn is_full(&self) -> bool {
-        self.records.len() >= 2 * self.limits.batch_records
-            || self.bytes >= 2 * self.limits.batch_bytes
+        self.holds_halves(3)
+    }
+
+    /// Whether so many half batches wait.
+    fn holds_halves(&self, halves: usize) -> bool {
+        2 * self.records.len() >= halves * self.limits.batch_records
+            || 2 * self.bytes >= halves * self.limits.batch_bytes
     }
 
     fn is_empty(&self) -> bool {
@@ -182,6 +193,8 @@ pub struct Mailbox {
     inner: Mutex<Inner>,
     /// Tells the writer that there is something.
     filled: Notify,
+    /// Tells the writer that there is a whole batch.
+    whole: Notify,
     /// Tells the polling thread that there is room.
     drained: Condvar,
 }
@@ -204,6 +217,7 @@ impl Mailbox {
                 writing: false,
             }),
             filled: Notify::new(),
+            whole: Notify::new(),
             drained: Condvar::new(),
         }
     }
@@ -215,6 +229,9 @@ impl Mailbox {
         let hole = inner.inbox.put(record)?;
         if was_empty && !inner.inbox.is_empty() {
             self.filled.notify_one();
+        }
+        if inner.inbox.has_batch() {
+            self.whole.notify_one();
         }
         Ok(Taken {
             full: inner.inbox.is_full(),
@@ -273,6 +290,25 @@ impl Mailbox {
         }
     }
 
+    /// Waits until there is a whole batch, but not longer than `patience`.
+    ///
+    /// Only the one task that waits for [`Self::filled`] may wait.
+    pub async fn whole(&self, patience: Duration) {
+        let whole = async {
+            loop {
+                {
+                    let inner = self.lock();
+                    if inner.closed || inner.inbox.has_batch() {
+                        return;
+                    }
+                }
+                self.whole.notified().await;
+            }
+        };
+        // In time or not: what is there is written.
+        let _ = tokio::time::timeout(patience, whole).await;
+    }
+
     /// Takes a batch out; nothing when there is none, or the mailbox is closed.
     pub fn take(&self, at_most: usize) -> Option<Chunk> {
         let mut inner = self.lock();
@@ -289,6 +325,7 @@ impl Mailbox {
     pub fn close(&self) {
         self.lock().closed = true;
         self.filled.notify_one();
+        self.whole.notify_one();
         self.drained.notify_one();
     }
 

@@ -11,6 +11,10 @@ pub const INGEST_SECONDS: &str = "consumer_ingest_seconds";
 pub const RECORDS_TOTAL: &str = "consumer_records_total";
 /// Records that wait in Kafka, by `partition`.
 pub const LAG_EVENTS: &str = "consumer_lag_events";
+/// Age of what waits, by `partition`.
+pub const LAG_SECONDS: &str = "consumer_lag_seconds";
+/// Time from a collector's receipt to the commit.
+pub const END_TO_END_SECONDS: &str = "consumer_end_to_end_seconds";
 /// Partitions by `state`.
 pub const PARTITIONS: &str = "consumer_partitions";
 /// Ingest statements that failed, by `kind`.
@@ -18,7 +22,7 @@ pub const INGEST_FAILURES_TOTAL: &str = "consumer_ingest_failures_total";
 /// Holes in the offsets that were believed.
 pub const HOLES_TOTAL: &str = "consumer_offset_holes_total";
 
-const ALL: [Metric; 7] = [
+const ALL: [Metric; 9] = [
     Metric {
         name: BATCH_EVENTS,
         kind: Kind::Histogram,
@@ -35,13 +39,25 @@ const ALL: [Metric; 7] = [
         name: RECORDS_TOTAL,
         kind: Kind::Counter,
         unit: Unit::Count,
-        help: "Records by outcome: stored, duplicate (was there already) or rejected",
+        help: "Records by outcome: stored, duplicate (a client's further try), redelivered (the same one again, as in a replay), rejected or report (of a collector)",
     },
     Metric {
         name: LAG_EVENTS,
         kind: Kind::Gauge,
         unit: Unit::Count,
         help: "Records in Kafka after the stored offset, for each partition held by this process",
+    },
+    Metric {
+        name: LAG_SECONDS,
+        kind: Kind::Gauge,
+        unit: Unit::Seconds,
+        help: "For each partition held by this process: time since Kafka took the last record that was dealt with, 0 when none waits",
+    },
+    Metric {
+        name: END_TO_END_SECONDS,
+        kind: Kind::Histogram,
+        unit: Unit::Seconds,
+        help: "Time from a collector's receipt of an event to its row; a batch's oldest event speaks for all of them",
     },
     Metric {
         name: PARTITIONS,

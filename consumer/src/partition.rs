@@ -77,8 +77,6 @@ pub fn step(state: State, event: Event, failures: u32) -> (State, Action) {
     use Action::{Acquire, Nothing, Read, Shout};
     use State::{Assigned, Fenced, Halted, Revoked, Running};
     match (state, event) {
-        (_, Event::Revoked) | (Revoked, _) => (Revoked, Nothing),
-
         (Assigned | Fenced, Event::Granted(start)) => (Running { epoch: start.epoch }, Read(start)),
         (Assigned | Fenced, Event::Refused(halt)) => (Halted(halt.clone()), Shout(halt)),
         // Nothing is being written in these states, so there is nothing that these could be about.
@@ -132,6 +130,20 @@ pub fn step(state: State, event: Event, failures: u32) -> (State, Action) {
             | Event::LeaseSeen { .. }
             | Event::ReadAgain,
         ) => (state, Nothing),
+
+        // The end, from anywhere; when the group gives it to us once more, it begins anew.
+        (Assigned | Running { .. } | Fenced | Halted(_), Event::Revoked)
+        | (
+            Revoked,
+            Event::Granted(_)
+            | Event::Refused(_)
+            | Event::OutcomeUnknown
+            | Event::Fenced
+            | Event::Broken(_)
+            | Event::LeaseSeen { .. }
+            | Event::ReadAgain
+            | Event::Revoked,
+        ) => (Revoked, Nothing),
     }
 }
 
@@ -228,6 +240,54 @@ mod tests {
         #[case] action: Action,
     ) {
         assert_eq!(step(state, event, 0), (then, action));
+    }
+
+    /// Every state with every event: where it leads.
+    #[test]
+    fn every_pair_is_thought_of() {
+        let states = [
+            State::Assigned,
+            RUNNING,
+            State::Fenced,
+            State::Halted(halt(4)),
+            State::Revoked,
+        ];
+        let table = [
+            (
+                Event::Granted(start(4)),
+                "running running running halted revoked",
+            ),
+            (
+                Event::Refused(halt(4)),
+                "halted running halted halted revoked",
+            ),
+            (
+                Event::OutcomeUnknown,
+                "assigned assigned fenced halted revoked",
+            ),
+            (Event::ReadAgain, "assigned assigned fenced halted revoked"),
+            (Event::Fenced, "assigned fenced fenced halted revoked"),
+            (
+                Event::Broken(halt(4)),
+                "assigned halted fenced halted revoked",
+            ),
+            (
+                Event::LeaseSeen { epoch: 5 },
+                "assigned fenced fenced assigned revoked",
+            ),
+            (
+                Event::LeaseSeen { epoch: 4 },
+                "assigned running fenced halted revoked",
+            ),
+            (Event::Revoked, "revoked revoked revoked revoked revoked"),
+        ];
+        for (event, leads_to) in table {
+            let then: Vec<_> = states
+                .iter()
+                .map(|state| step(state.clone(), event.clone(), 0).0.name())
+                .collect();
+            assert_eq!(then.join(" "), leads_to, "{event:?}");
+        }
     }
 
     fn any_event() -> impl Strategy<Value = Event> {

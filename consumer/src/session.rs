@@ -76,6 +76,9 @@ pub struct Session {
     partitions: HashMap<i32, Partition>,
     sender: mpsc::Sender<News>,
     news: mpsc::Receiver<News>,
+    /// What writes.
+    writers: TaskTracker,
+    /// What else works for this session.
     tasks: TaskTracker,
     generation: u64,
     committed: HashMap<i32, NextOffset>,
@@ -113,6 +116,7 @@ impl Session {
             partitions: HashMap::new(),
             sender,
             news,
+            writers: TaskTracker::new(),
             tasks: TaskTracker::new(),
             generation: 0,
             committed: HashMap::new(),
@@ -361,7 +365,8 @@ impl Session {
             return;
         };
         tracing::info!(partition = number, epoch = start.epoch, offset = %start.next, "reading");
-        self.shared.board.reads_from(number, start.next);
+        let last = start.verify.map(|last| last.time_ms);
+        self.shared.board.reads_from(number, start.next, last);
         let inbox = Inbox::new(self.shared.limits, start, partition.met);
         let mailbox = Arc::new(Mailbox::new(inbox));
         let writer = Writer::new(
@@ -377,7 +382,7 @@ impl Session {
             paused: false,
         });
         let (sender, generation) = (self.sender.clone(), partition.generation);
-        self.tasks.spawn_on(
+        self.writers.spawn_on(
             async move {
                 if let Some(stopped) = writer.run(&mailbox).await {
                     let _ = sender.send(News::Partition(Report {

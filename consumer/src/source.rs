@@ -111,9 +111,10 @@ pub fn client_config(kafka: &KafkaSettings, consumer: &ConsumerSettings) -> Clie
         kafka,
         &[
             ("client.id", "clickshop-consumer"),
-            // A member that died is replaced after ten seconds, and the others hear of it within another.
+            // A member that died is replaced after ten seconds; the others hear of it, and of one that
+            // leaves, with their next heartbeat.
             ("session.timeout.ms", "10000"),
-            ("heartbeat.interval.ms", "1000"),
+            ("heartbeat.interval.ms", "500"),
             // A frozen coordinator or leader is given up as soon.
             ("socket.timeout.ms", "10000"),
             // An answer is sent as soon as there is one record; the pause only bounds an idle request.

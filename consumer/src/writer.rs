@@ -11,16 +11,20 @@ use crate::measures;
 use crate::partition::Event;
 use crate::source::{Record, Schema};
 use crate::split::{self, Next};
-use crate::start::Halt;
+use crate::start::{self, Halt};
+use chrono::Utc;
 use domain::{Reject, wire};
 use service::outage::Complaint;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Instant;
-use store::{Batch, IngestError, PartitionKey};
+use std::time::{Duration, Instant};
+use store::{Batch, IngestError, Ingested, PartitionKey};
 
 /// So many rejects by Postgres without a row between them are our own mistake, not the visitors'.
 const SQL_REJECTS_IN_A_ROW: u32 = 100;
+
+/// How long a batch of a backlog may take to become whole.
+const BACKLOG_PATIENCE: Duration = Duration::from_millis(200);
 
 /// Writes one partition under one epoch.
 pub struct Writer {
@@ -29,7 +33,7 @@ pub struct Writer {
     epoch: i64,
     /// The most records in the next batch: fewer after failures, then double with each success.
     at_most: usize,
-    sql_rejects: u32,
+    refused: Streak,
     wrote: bool,
     /// Says once when Postgres is there and does not get a batch written.
     slow: Arc<Complaint>,
@@ -62,7 +66,7 @@ impl Writer {
             slow,
             epoch,
             at_most,
-            sql_rejects: 0,
+            refused: Streak::default(),
             wrote: false,
         }
     }
@@ -71,6 +75,10 @@ impl Writer {
     pub async fn run(mut self, mailbox: &Mailbox) -> Option<Stopped> {
         let shared = self.shared.clone();
         while mailbox.filled().await {
+            let whole = shared.limits.batch_records;
+            if self.at_most >= whole && shared.board.is_behind(self.key.partition, whole) {
+                mailbox.whole(BACKLOG_PATIENCE).await;
+            }
             // Waiting for its turn, a batch still grows, and only those whose turn it is take memory.
             // The semaphore lives as long as the process and is never closed.
             let _turn = shared.permits.acquire().await.ok();
@@ -150,25 +158,22 @@ impl Writer {
         let began = Instant::now();
         let ingested = self.shared.store.ingest(batch).await?;
         metrics::histogram!(measures::INGEST_SECONDS).record(began.elapsed().as_secs_f64());
-        let size = u32::try_from(batch.events.len() + batch.rejects.len()).unwrap_or(u32::MAX);
+        let size = batch.events.len() + batch.rejects.len() + batch.reports.len();
+        let size = u32::try_from(size).unwrap_or(u32::MAX);
         metrics::histogram!(measures::BATCH_EVENTS).record(f64::from(size));
+        measure_way(batch, &ingested);
         self.shared.postgres.back();
         self.slow.over();
         self.shared
             .board
-            .wrote(self.key.partition, batch.to, &ingested);
+            .wrote(self.key.partition, &batch.last, &ingested);
         self.wrote = true;
         Ok(())
     }
 
     /// Counts rejects by Postgres in a row.
     fn count_rejects(&mut self, part: &Batch, is_sql_reject: bool) -> ControlFlow<Event> {
-        if is_sql_reject {
-            self.sql_rejects += 1;
-        } else if !part.events.is_empty() {
-            self.sql_rejects = 0;
-        }
-        if self.sql_rejects < SQL_REJECTS_IN_A_ROW {
+        if !self.refused.wrote(part.events.len(), is_sql_reject) {
             return ControlFlow::Continue(());
         }
         let why = part
@@ -181,9 +186,10 @@ impl Writer {
             reason: format!(
                 "{SQL_REJECTS_IN_A_ROW} events in a row were refused, the last one: {why}"
             ),
-            repair:
-                "the tables and this build do not fit: mend that, then start the consumer again"
-                    .to_owned(),
+            repair: format!(
+                "the tables and this build do not fit. Mend that (cargo run -p consumer -- setup brings the tables up to date), then: {}; and send the refused ones again: cargo run -p consumer -- rejects redrive --code database",
+                start::try_again(self.key.partition, part.to)
+            ),
         }))
     }
 
@@ -201,8 +207,14 @@ impl Writer {
     fn refused(&self, batch: &Batch, reason: &str) -> Halt {
         Halt {
             epoch: self.epoch,
-            reason: format!("Postgres refuses offsets {} to {}: {reason}", batch.from, batch.last.offset),
-            repair: "this is no visitor's mistake: mend the cause (cargo run -p consumer -- setup brings the tables up to date), then start the consumer again".to_owned(),
+            reason: format!(
+                "Postgres refuses offsets {} to {}: {reason}",
+                batch.from, batch.last.offset
+            ),
+            repair: format!(
+                "this is no visitor's mistake. Mend the cause (cargo run -p consumer -- setup brings the tables up to date), then: {}",
+                start::try_again(self.key.partition, batch.from)
+            ),
         }
     }
 
@@ -218,11 +230,60 @@ impl Writer {
                 newer.offset,
                 wire::SCHEMA_VERSION
             ),
-            repair: "start a newer consumer".to_owned(),
+            repair: format!(
+                "start a newer consumer; to go on without this record: {}",
+                start::try_again(self.key.partition, newer.offset.next())
+            ),
         }
+    }
+}
+
+/// Rejects by Postgres with no row between them.
+#[derive(Debug, Default)]
+struct Streak(u32);
+
+impl Streak {
+    /// Counts a part of a batch that was written, with so many events; says whether it is one too many.
+    fn wrote(&mut self, events: usize, is_sql_reject: bool) -> bool {
+        if is_sql_reject {
+            self.0 += 1;
+        } else if events > 0 {
+            self.0 = 0;
+        }
+        self.0 >= SQL_REJECTS_IN_A_ROW
+    }
+}
+
+/// Measures how long the events of a batch were on their way; what is there already was measured before.
+fn measure_way(batch: &Batch, ingested: &Ingested) {
+    let oldest = batch.events.iter().map(|(_, event)| event.received_at);
+    if let Some(oldest) = oldest.min().filter(|_| ingested.stored > 0) {
+        // A collector's clock may be ahead of ours.
+        let way = (Utc::now() - oldest).to_std().unwrap_or_default();
+        let stored = usize::try_from(ingested.stored).unwrap_or(usize::MAX);
+        metrics::histogram!(measures::END_TO_END_SECONDS).record_many(way.as_secs_f64(), stored);
     }
 }
 
 fn count_failure(kind: &'static str) {
     metrics::counter!(measures::INGEST_FAILURES_TOTAL, "kind" => kind).increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_between_two_refusals_ends_their_streak() {
+        let mut streak = Streak::default();
+        for _ in 1..SQL_REJECTS_IN_A_ROW {
+            assert!(!streak.wrote(0, true));
+            assert!(!streak.wrote(0, false), "nothing but rejects of ours");
+        }
+        assert!(!streak.wrote(1, false), "a row");
+        for _ in 1..SQL_REJECTS_IN_A_ROW {
+            assert!(!streak.wrote(0, true));
+        }
+        assert!(streak.wrote(0, true));
+    }
 }

@@ -176,6 +176,31 @@ async fn a_writer_waits_for_records_and_ends_when_it_is_closed() {
     assert_eq!(writer.await.unwrap(), (Some(1), false));
 }
 
+#[tokio::test]
+async fn a_writer_of_a_backlog_waits_for_a_whole_batch_but_not_for_ever() {
+    let mailbox = Arc::new(Mailbox::new(inbox(0, Limits::new(3))));
+    mailbox.put(record(0, "one")).unwrap();
+    mailbox.whole(Duration::from_millis(1)).await;
+    let writer = tokio::spawn({
+        let mailbox = mailbox.clone();
+        async move {
+            mailbox.whole(Duration::from_secs(60)).await;
+            let chunk = mailbox.take(10).map(|chunk| chunk.records.len());
+            mailbox.whole(Duration::from_secs(60)).await;
+            chunk
+        }
+    });
+    tokio::task::yield_now().await;
+    mailbox.put(record(1, "two")).unwrap();
+    tokio::task::yield_now().await;
+    mailbox.put(record(2, "three")).unwrap();
+    while !mailbox.lock().inbox.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    mailbox.close();
+    assert_eq!(writer.await.unwrap(), Some(3));
+}
+
 #[test]
 fn the_polling_thread_does_not_wait_for_room_for_ever() {
     let mailbox = Mailbox::new(inbox(0, Limits::new(1)));

@@ -5,11 +5,16 @@ use crate::partition::State;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::time::{Duration, Instant};
+use tokio_util::task::TaskTracker;
 
 /// How often Kafka is told the offsets, for its own tools.
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
-/// How long the batches under way may take at the end.
-const LAST_BATCHES: Duration = Duration::from_secs(5);
+/// How long the batches under way may hold up our leaving.
+const LAST_BATCHES: Duration = Duration::from_secs(1);
+/// How long the group may take to hear that we leave.
+const LEAVING: Duration = Duration::from_millis(500);
+/// How long everything else may take: a statement that waits, an answer of a broker that is away.
+const LAST_ANSWERS: Duration = Duration::from_secs(4);
 
 impl Session {
     /// Tells Kafka the stored offsets, without waiting: only so that its own tools show the lag.
@@ -33,7 +38,8 @@ impl Session {
         }
     }
 
-    /// Lets the batches under way end, then leaves the group.
+    /// Lets the batches under way end, but not for long, then leaves the group: the others can go on with
+    /// our partitions at once, and the leases make them wait for a statement that is still under way.
     pub(super) fn end(mut self) {
         for partition in self.partitions.values_mut() {
             partition.cancel.cancel();
@@ -41,22 +47,39 @@ impl Session {
                 reading.mailbox.close();
             }
         }
-        self.tasks.close();
-        let tasks = self.tasks.clone();
-        let waited = self
-            .runtime
-            .block_on(async move { tokio::time::timeout(LAST_BATCHES, tasks.wait()).await });
-        if waited.is_err() {
+        if !self.ended(&self.writers, LAST_BATCHES) {
             tracing::warn!(
                 "a batch is still under way; whoever reads its partition next will wait for it"
             );
         }
         self.last_commit -= COMMIT_EVERY;
         self.tell_kafka();
+        self.leave();
+        self.ended(&self.writers, LAST_ANSWERS);
+        self.ended(&self.tasks, LAST_ANSWERS);
         for number in self.partitions.keys() {
             self.shared.board.state(*number, &State::Revoked);
         }
-        // Dropping the client answers the last rebalance and tells the group that we leave.
+        // If the group has not heard yet that we leave, it does now.
         drop(self.client);
+    }
+
+    /// Waits until all of these tasks have ended, but not longer than `patience`; says whether they have.
+    fn ended(&self, tasks: &TaskTracker, patience: Duration) -> bool {
+        tasks.close();
+        self.runtime
+            .block_on(tokio::time::timeout(patience, tasks.wait()))
+            .is_ok()
+    }
+
+    /// Leaves the group. Whoever still asks Kafka something holds the client, and must not hold up that.
+    fn leave(&self) {
+        self.client.unsubscribe();
+        let deadline = Instant::now() + LEAVING;
+        let reads = || self.client.assignment().is_ok_and(|held| held.count() > 0);
+        while reads() && Instant::now() < deadline {
+            // Answers the last rebalance; what else comes is left to our successors.
+            drop(self.client.poll(Duration::from_millis(10)));
+        }
     }
 }
