@@ -30,3 +30,8 @@ pub use draft::Draft;
 pub use request::QueueLimits;
 pub use spool::{SpoolArgs, SpoolSettings, SpoolState};
 pub use stored::Waited;
+
+/// The settings of the collector's own Kafka client: for whoever measures against a client of that kind.
+pub fn producer_config(settings: &CollectorSettings) -> rdkafka::ClientConfig {
+    client::config(&settings.kafka, settings.ack_timeout, settings.queue)
+}

@@ -212,7 +212,7 @@ async fn event_without_an_id_gets_one_and_any_text_may_be_one() {
     r#"{"type":"purchase"}"#,
     "type: must be one of page_view, click, session, custom"
 )]
-#[case(r#"{}"#, "type: must be one of page_view, click, session, custom")]
+#[case("{}", "type: must be one of page_view, click, session, custom")]
 #[case(&json!({"type": "click", "user_id": "x".repeat(257)}).to_string(), "user_id: has more than 256 characters")]
 #[case(&json!({"type": "click", "metadata": {"a\0": 1}}).to_string(), "metadata: contains the NUL character")]
 #[tokio::test]

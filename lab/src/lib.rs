@@ -6,6 +6,7 @@
 //! make it fail, [`drill`] does all that under load and reconciles what was acknowledged with what is
 //! stored. Nothing here is needed to run the shop.
 
+pub mod bench;
 pub mod drill;
 pub mod figures;
 pub mod latency;

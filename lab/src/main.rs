@@ -1,7 +1,7 @@
 //! The lab's verbs: load for the pipeline, and the drill that breaks it.
 
 use clap::{Parser, Subcommand};
-use lab::{drill, latency, seed, traffic};
+use lab::{bench, drill, latency, seed, traffic};
 use std::process::ExitCode;
 
 /// Load for the clickstream shop: generated events, simulated visitors, measurements, faults.
@@ -20,6 +20,8 @@ enum Verb {
     Traffic(traffic::Settings),
     /// Measure the time from a click to its acknowledgement and to its row.
     Latency(latency::Settings),
+    /// Measure the pipeline's speed against what its parts can do, row by row of the budget.
+    Bench(bench::Settings),
     /// Break a pipeline of its own in every way, under load, and look whether anything is lost or twice.
     Drill(drill::Settings),
 }
@@ -46,6 +48,7 @@ fn run(verb: Verb) -> anyhow::Result<()> {
             Verb::Seed(settings) => seed::run(settings, end).await,
             Verb::Traffic(settings) => traffic::run(settings, end).await,
             Verb::Latency(settings) => latency::run(settings, end).await,
+            Verb::Bench(settings) => bench::run(settings, end).await,
             Verb::Drill(settings) => drill::run(settings, end).await,
         }
     })

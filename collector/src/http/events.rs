@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[rstest]
-    #[case(r#"5"#, "expected struct")]
+    #[case("5", "expected struct")]
     #[case(r#"{"event_type":5}"#, "expected a string")]
     #[case(r#"{"event_type":""}"#, "event_type: is missing")]
     #[case(r#"{"event_type":"x","id":"0"}"#, "id: is no id")]

@@ -4,7 +4,7 @@ use super::bodies::Bodies;
 use super::budget::{Row, Unit};
 use super::generator::{self, Answers, Load, Shot};
 use super::table::{Result, Trial};
-use super::usage::Meter;
+use super::usage::Used;
 use super::{Bench, kafka, metrics};
 use crate::stack::program::free_port;
 use crate::stack::{Program, World, until};
@@ -17,7 +17,7 @@ use std::time::Duration;
 /// How long the collector may take to be ready.
 const READY: Duration = Duration::from_secs(30);
 /// How long the consumer may take to write what a row has sent.
-const ALL_ROWS: Duration = Duration::from_secs(300);
+const ALL_ROWS: Duration = Duration::from_mins(5);
 
 /// `POST /event` at 64 connections ÷ a bare loop with 64 outstanding.
 pub async fn event_64(bench: &Bench) -> anyhow::Result<Result> {
@@ -84,12 +84,7 @@ fn settings_of(world: &World) -> KafkaSettings {
     }
 }
 
-fn trial(
-    ceiling: f64,
-    ours: f64,
-    used: Vec<super::usage::Used>,
-    more: impl Fn(f64) -> Vec<f64>,
-) -> Trial {
+fn trial(ceiling: f64, ours: f64, used: Vec<Used>, more: impl Fn(f64) -> Vec<f64>) -> Trial {
     let ratio = ours / ceiling;
     let mut values = vec![ratio];
     values.extend(more(ratio));
@@ -162,7 +157,7 @@ impl<'a> Running<'a> {
         path: &'static str,
         load: Load,
         bodies: impl Fn(u64) -> Bodies,
-    ) -> anyhow::Result<(Answers, Vec<super::usage::Used>)> {
+    ) -> anyhow::Result<(Answers, Vec<Used>)> {
         let bodies = Arc::new(bodies(self.run));
         self.run += 1;
         let events = bodies.events;

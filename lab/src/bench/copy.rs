@@ -15,7 +15,7 @@ const CONNECTIONS: usize = 2;
 /// The tables that a drain fills, events first. What it counts in them (balance, rollups) is small and left out.
 const TABLES: [&str; 3] = ["events", "message_ids", "clickstream_data"];
 
-/// How a binary copy begins (PostgreSQL, COPY, "File Header"): signature, flags, no extension.
+/// How a binary copy begins (the manual of COPY, "File Header"): signature, flags, no extension.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// And how it ends.
 const TRAILER: [u8; 2] = [0xff, 0xff];

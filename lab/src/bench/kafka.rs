@@ -59,20 +59,19 @@ fn records() -> Vec<Ready> {
         let (id, schema) = (event.event_id.to_string(), wire::SCHEMA_VERSION.to_string());
         let headers = [
             (wire::HEADER_EVENT, event.event_type.as_str()),
-            (wire::HEADER_EVENT_ID, &id),
-            (wire::HEADER_SCHEMA, &schema),
+            (wire::HEADER_EVENT_ID, id.as_str()),
+            (wire::HEADER_SCHEMA, schema.as_str()),
         ];
+        let headers = headers
+            .into_iter()
+            .fold(OwnedHeaders::new(), |all, header| {
+                let (key, value) = (header.0, Some(header.1));
+                all.insert(Header { key, value })
+            });
         Ready {
             key: event.key(),
             json: wire::encode(&event),
-            headers: headers
-                .iter()
-                .fold(OwnedHeaders::new(), |all, (key, value)| {
-                    all.insert(Header {
-                        key,
-                        value: Some(value),
-                    })
-                }),
+            headers,
         }
     };
     (0..DIFFERENT).map(ready).collect()

@@ -99,7 +99,7 @@ pub fn record(run: u64, number: u64, now: DateTime<Utc>) -> Event {
 }
 
 fn kind(number: u64) -> &'static str {
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         "click"
     } else {
         EventType::PAGE_VIEW

@@ -193,7 +193,7 @@ impl Servers {
     }
 
     /// The process's id, as the script has written it down.
-    fn pid(&self, part: Part) -> anyhow::Result<u32> {
+    pub fn pid(&self, part: Part) -> anyhow::Result<u32> {
         let file = self.data.join(format!("run/{part}.pid"));
         let text = std::fs::read_to_string(&file)
             .with_context(|| format!("{part} does not run: {}", file.display()))?;
