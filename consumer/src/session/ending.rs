@@ -67,8 +67,9 @@ impl Session {
     /// Waits until all of these tasks have ended, but not longer than `patience`; says whether they have.
     fn ended(&self, tasks: &TaskTracker, patience: Duration) -> bool {
         tasks.close();
+        // The timer belongs to the runtime, which this thread is not one of.
         self.runtime
-            .block_on(tokio::time::timeout(patience, tasks.wait()))
+            .block_on(async { tokio::time::timeout(patience, tasks.wait()).await })
             .is_ok()
     }
 
