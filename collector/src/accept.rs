@@ -1,27 +1,33 @@
-//! The one path for every event, whoever sends it: check, produce, wait until Kafka has it.
+//! The one path for every event, whoever sends it: check, produce, wait until Kafka has it or, where it
+//! has not, until this machine's own disk has.
 //!
-//! What is answered with [`Accepted`] is on min-ISR replicas. What is answered with an error is not
-//! promised to anyone, and the error says whether it may be there all the same.
+//! What is answered with [`Accepted`] is on min-ISR replicas, or synced in the spool. What is answered
+//! with an error is not promised to anyone, and the error says whether it may be there all the same.
 
 use crate::client::Message;
+use crate::clock::{self, Clock};
+use crate::detour::{Detour, Way};
 use crate::draft::Draft;
 use crate::enrich::{Stamp, enrich};
-use crate::producer::{ProduceError, Producer};
-use crate::request::QueueLimits;
-use crate::spool::{SpoolSettings, SpoolState};
+use crate::producer::{Producer, ProducerSettings, QueueFull};
+use crate::reach::Reach;
+use crate::record::Record;
+use crate::report::Reporter;
+use crate::request::{Delivered, QueueLimits};
+use crate::spool::{Spool, SpoolSettings, SpoolState, drain};
 use crate::stored::{Desk, Waited};
+use crate::tally::Totals;
 use crate::telemetry;
-use chrono::Utc;
-use domain::event::Event;
 use domain::receipt::{Place, Receipt};
 use domain::{LastSeen, Reject, Source};
 use service::health::Health;
 use service::outage::Outage;
 use service::settings::KafkaSettings;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use store::Store;
-use tokio_util::sync::CancellationToken;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 /// What to tell a sender whose event could not be kept now.
@@ -32,9 +38,11 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 pub struct CollectorSettings {
     /// Where Kafka is, and the topic's name.
     pub kafka: KafkaSettings,
-    /// How long a request may take to be acknowledged before its sender hears [`AcceptError::Unavailable`].
+    /// How long Kafka may take to acknowledge a request before it is spooled or, without a spool, its
+    /// sender hears [`AcceptError::Unavailable`].
     pub ack_timeout: Duration,
-    /// How much may wait for Kafka before a sender hears [`AcceptError::Overloaded`].
+    /// How much may wait for Kafka before what comes is spooled or, without a spool, a sender hears
+    /// [`AcceptError::Overloaded`].
     pub queue: QueueLimits,
     /// Where events are kept that Kafka cannot take now; without, they are refused.
     pub spool: Option<SpoolSettings>,
@@ -62,7 +70,7 @@ impl CollectorSettings {
 pub struct Accepted {
     /// The collector's word, for the sender.
     pub receipt: Receipt,
-    /// The message as it lies in Kafka.
+    /// The message as it lies in Kafka, or will.
     pub json: String,
 }
 
@@ -72,18 +80,19 @@ pub enum AcceptError {
     /// An event breaks a rule: tell the sender, don't try again. Nothing of the request was produced.
     #[error("not a valid event: {0}")]
     Invalid(#[from] Reject),
-    /// Kafka did not acknowledge all of the request in time: try again later.
+    /// Neither Kafka nor the spool acknowledged all of the request in time: try again later.
     ///
-    /// The outcome is unknown: any event of the request may have reached Kafka, or may still reach it
-    /// within the next second or so. Trying again with the same [`Draft::event_id`] makes a duplicate
-    /// that the consumer removes only when [`Draft::client_id`] is true; an event without an id of its
-    /// own gets a new one each time, and may then become two rows.
+    /// The outcome is unknown: any event of the request may have reached Kafka or the spool, or may still
+    /// do so. Trying again with the same [`Draft::event_id`] makes a duplicate that the consumer removes
+    /// only when [`Draft::client_id`] is true; an event without an id of its own gets a new one each
+    /// time, and may then become two rows.
     #[error("the event could not be kept now")]
     Unavailable {
         /// When trying again makes sense.
         retry_after: Duration,
     },
-    /// More is waiting for Kafka than this process holds: slow down. Nothing of the request was produced.
+    /// More is waiting for Kafka than this process holds, and there is no spool: slow down. Nothing of the
+    /// request was produced.
     #[error("too many events are waiting to be kept")]
     Overloaded,
 }
@@ -99,34 +108,45 @@ impl AcceptError {
     }
 }
 
-impl From<ProduceError> for AcceptError {
-    fn from(error: ProduceError) -> Self {
-        match error {
-            ProduceError::Full => Self::Overloaded,
-            ProduceError::Unacknowledged => Self::Unavailable {
-                retry_after: RETRY_AFTER,
-            },
-        }
-    }
-}
+const UNAVAILABLE: AcceptError = AcceptError::Unavailable {
+    retry_after: RETRY_AFTER,
+};
 
 /// The way into Kafka; cheap to clone.
 #[derive(Clone)]
 pub struct Collector(Arc<Inner>);
 
 struct Inner {
-    producer: Producer,
+    boot: Uuid,
+    clock: Clock,
+    producer: Arc<Producer>,
+    detour: Arc<Detour>,
+    spool: Option<Arc<Spool>>,
     /// None without a database.
     desk: Option<Desk>,
-    boot: Uuid,
+    ack_timeout: Duration,
+    shutdown: CancellationToken,
+    background: Background,
+}
+
+/// What goes on beside the requests. Dropping it ends all of it.
+struct Background {
+    /// Ends what brings spooled events to Kafka.
+    stop: DropGuard,
+    draining: Mutex<Option<JoinHandle<()>>>,
+    /// Ends the reports, after a last one.
+    closing: DropGuard,
+    reporting: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Collector {
-    /// Starts the producer, the poller for receipts when there is a `store`, and what watches over
-    /// them; all of it ends with `shutdown`. Needs a tokio runtime, but neither Kafka nor Postgres: it
-    /// finds them when they come, and reports on Kafka as the health part `kafka`.
+    /// Starts the producer, the spool, the poller for receipts when there is a `store`, and what watches
+    /// over them; all of it ends with `shutdown`, the reports with [`Self::shutdown`]. Needs a tokio
+    /// runtime, but neither Kafka nor Postgres: it finds them when they come, and reports on Kafka as the
+    /// health part `kafka`, on the spool as `spool`.
     ///
-    /// An error means that Kafka's settings are wrong.
+    /// Blocks while it reads what an earlier run left in the spool. An error means that Kafka's settings
+    /// are wrong, or that the spool's folder cannot be used.
     pub fn start(
         settings: CollectorSettings,
         store: Option<Store>,
@@ -135,26 +155,64 @@ impl Collector {
     ) -> anyhow::Result<Self> {
         service::telemetry::describe(&telemetry::METRICS);
         let boot = Uuid::now_v7();
-        let producer = Producer::start(
-            &settings.kafka,
-            settings.ack_timeout,
-            settings.queue,
-            health.part("kafka"),
+        let spool = settings.spool.as_ref().map(Spool::open).transpose()?;
+        let spool = spool.map(Arc::new);
+        let totals = Arc::new(Totals::default());
+        let meanwhile = {
+            let spool = spool.clone();
+            move || match &spool {
+                Some(spool) => spool.in_words(),
+                None => "events are refused".to_owned(),
+            }
+        };
+        let producer = Arc::new(Producer::start(
+            ProducerSettings {
+                kafka: &settings.kafka,
+                ack_timeout: settings.ack_timeout,
+                limits: settings.queue,
+                totals: Arc::clone(&totals),
+            },
+            Reach::new(health.part("kafka"), meanwhile),
             shutdown.clone(),
-        )?;
+        )?);
+        let detour = Arc::new(Detour::default());
+        let stop = shutdown.child_token();
+        let draining = spool.clone().map(|spool| {
+            let (part, stopped) = (health.part("spool"), stop.clone());
+            tokio::spawn({
+                let spool = Arc::clone(&spool);
+                async move { stopped.run_until_cancelled(spool.watch(part)).await }
+            });
+            let (producer, detour) = (Arc::clone(&producer), Arc::clone(&detour));
+            tokio::spawn(drain::run(spool, producer, detour, stop.clone()))
+        });
+        let closing = CancellationToken::new();
+        let reporter = Reporter::new(boot, totals, spool.clone(), Arc::clone(&producer));
+        let reporting = tokio::spawn(reporter.run(closing.clone()));
         let topic: Arc<str> = settings.kafka.kafka_topic.into();
         let desk = store.map(|store| {
             let ask = move || {
                 let (store, topic) = (store.clone(), Arc::clone(&topic));
                 async move { store.next_offsets(&topic).await }
             };
-            Desk::open(ask, settings.postgres, shutdown)
+            Desk::open(ask, settings.postgres, shutdown.clone())
         });
         tracing::info!(%boot, "the collector has started");
         Ok(Self(Arc::new(Inner {
-            producer,
-            desk,
             boot,
+            clock: Clock::default(),
+            producer,
+            detour,
+            spool,
+            desk,
+            ack_timeout: settings.ack_timeout,
+            shutdown,
+            background: Background {
+                stop: stop.drop_guard(),
+                draining: Mutex::new(draining),
+                closing: closing.drop_guard(),
+                reporting: Mutex::new(Some(reporting)),
+            },
         })))
     }
 
@@ -181,74 +239,125 @@ impl Collector {
         if drafts.is_empty() {
             return Ok(Vec::new());
         }
-        let received_at = Utc::now();
-        let mut events = Vec::with_capacity(drafts.len());
-        let mut messages = Vec::with_capacity(drafts.len());
-        for draft in drafts {
+        let records = self.records(drafts)?;
+        let places = self.produce(&records).await?;
+        let left: Vec<&Record> = records
+            .iter()
+            .zip(&places)
+            .filter_map(|(record, place)| place.is_none().then_some(record))
+            .collect();
+        if !left.is_empty() {
+            let spool = self.0.spool.as_ref().ok_or(UNAVAILABLE)?;
+            spool.append(&left).await.map_err(|_| UNAVAILABLE)?;
+        }
+        count_accepted(&records);
+        let kept = records.into_iter().zip(places);
+        Ok(kept
+            .map(|(record, place)| Accepted {
+                receipt: Receipt {
+                    event_id: record.message.event_id,
+                    received_at: record.received_at,
+                    place: place.map_or(Place::Spool, in_kafka),
+                },
+                json: record.message.json,
+            })
+            .collect())
+    }
+
+    /// The drafts as they will be kept.
+    fn records(&self, drafts: Vec<Draft>) -> Result<Vec<Record>, Reject> {
+        let boot = self.0.boot;
+        let times = clock::times(&self.0.clock, &drafts);
+        let record = |(draft, received_at)| {
             let stamp = Stamp {
                 received_at,
-                boot: self.0.boot,
+                boot,
                 fresh_id: Uuid::now_v7(),
             };
             let enriched = enrich(draft, stamp)?;
-            messages.push(Message {
-                key: enriched.event.key(),
-                json: enriched.json,
-                event_type: enriched.event.event_type.clone(),
-                event_id: enriched.event.event_id,
-            });
-            events.push(enriched.event);
-        }
-        // What Kafka cannot take goes back to the caller here, whole and with its ids.
-        let places = self.0.producer.produce(&messages).await?;
-        count_accepted(&events);
-        let kept = events.into_iter().zip(messages).zip(places);
-        Ok(kept
-            .map(|((event, message), place)| Accepted {
-                receipt: Receipt {
-                    event_id: event.event_id,
-                    received_at: event.received_at,
-                    place: Place::Kafka {
-                        partition: place.partition,
-                        offset: place.offset,
-                    },
+            Ok(Record {
+                message: Message {
+                    key: enriched.event.key(),
+                    json: enriched.json,
+                    event_type: enriched.event.event_type,
+                    event_id: enriched.event.event_id,
                 },
-                json: message.json,
+                boot,
+                source: enriched.event.source,
+                received_at: enriched.event.received_at,
             })
-            .collect())
+        };
+        drafts.into_iter().zip(times).map(record).collect()
+    }
+
+    /// Where Kafka has each of the records, as far as it has said so in time; nowhere while it is known
+    /// to be away and there is a spool.
+    async fn produce(&self, records: &[Record]) -> Result<Vec<Option<Delivered>>, AcceptError> {
+        let detour = &self.0.detour;
+        let way = match &self.0.spool {
+            None => Way::Kafka,
+            Some(spool) => detour.way(spool.waits()),
+        };
+        let nowhere = || vec![None; records.len()];
+        if way == Way::Spool {
+            return Ok(nowhere());
+        }
+        match self.0.producer.produce(records).await {
+            Ok(outcomes) => {
+                if outcomes.iter().any(Result::is_err) {
+                    detour.begin();
+                } else if way == Way::Try {
+                    detour.over();
+                }
+                Ok(outcomes.into_iter().map(Result::ok).collect())
+            }
+            Err(QueueFull) if self.0.spool.is_some() => Ok(nowhere()),
+            Err(QueueFull) => Err(AcceptError::Overloaded),
+        }
     }
 
     /// Accepts one draft; see [`Self::accept`].
     pub async fn accept_one(&self, draft: Draft) -> Result<Accepted, AcceptError> {
         let mut accepted = self.accept(vec![draft]).await?;
         // One draft in, one answer out; were it otherwise, nobody should hear of success.
-        accepted.pop().ok_or(AcceptError::Unavailable {
-            retry_after: RETRY_AFTER,
-        })
+        accepted.pop().ok_or(UNAVAILABLE)
     }
 
-    /// Waits at most `timeout` until the consumer has dealt with the event.
+    /// Waits at most `timeout` until the consumer has dealt with the event; one that is in the spool has
+    /// to come to Kafka first.
     ///
     /// Without a database, or after the shutdown has begun, the answer is [`Waited::NotYet`] at once.
     pub async fn wait_stored(&self, receipt: &Receipt, timeout: Duration) -> Waited {
-        match (&self.0.desk, receipt.place) {
-            (Some(desk), Place::Kafka { partition, offset }) => {
-                desk.wait(partition, LastSeen(offset), timeout).await
+        let Some(desk) = &self.0.desk else {
+            return Waited::NotYet;
+        };
+        let until = Instant::now() + timeout;
+        let (partition, offset) = match (receipt.place, &self.0.spool) {
+            (Place::Kafka { partition, offset }, _) => (partition, offset),
+            (Place::Spool, None) => return Waited::NotYet,
+            (Place::Spool, Some(spool)) => {
+                let placed = spool.placed(receipt.event_id);
+                let in_time = tokio::time::timeout(timeout, placed);
+                match self.0.shutdown.run_until_cancelled(in_time).await {
+                    Some(Ok(at)) => (at.partition, at.offset),
+                    Some(Err(_)) | None => return Waited::NotYet,
+                }
             }
-            (None, _) | (_, Place::Spool) => Waited::NotYet,
-        }
+        };
+        let left = until.saturating_duration_since(Instant::now());
+        desk.wait(partition, LastSeen(offset), left).await
     }
 
-    /// Where an event has come to lie that was spooled, as far as that is remembered; none for others.
-    #[expect(clippy::unused_self, reason = "the spool is not built yet")]
-    pub fn place_of(&self, _event_id: Uuid) -> Option<Place> {
-        None
+    /// Where an event has come to lie that was spooled: in Kafka, as soon as it is there and as long as
+    /// that is remembered (the newest 50,000). None for others.
+    pub fn place_of(&self, event_id: Uuid) -> Option<Place> {
+        let at = self.0.spool.as_ref()?.place_of(event_id)?;
+        Some(in_kafka(at))
     }
 
     /// What waits in the spool; none without one.
-    #[expect(clippy::unused_self, reason = "the spool is not built yet")]
     pub fn spool_state(&self) -> Option<SpoolState> {
-        None
+        self.0.spool.as_ref().map(|spool| spool.state())
     }
 
     /// This run's id, as every event that it accepts carries it.
@@ -256,17 +365,44 @@ impl Collector {
         self.0.boot
     }
 
-    /// Waits until Kafka has answered for everything that was produced, at most a second longer than an
-    /// acknowledgement may take. Call it when no more requests come.
+    /// Waits until Kafka has answered for everything that was produced, tells a last time how much that
+    /// was, and closes the spool: at most a few seconds longer than an acknowledgement may take. Call it
+    /// when no more requests come.
     pub async fn shutdown(&self) {
+        let background = &self.0.background;
         self.0.producer.flush().await;
+        background.stop.token().cancel();
+        self.end(&background.draining).await;
+        background.closing.token().cancel();
+        self.end(&background.reporting).await;
+        if let Some(spool) = &self.0.spool {
+            spool.close().await;
+        }
+    }
+
+    /// Waits for a task that was told to end, not longer than Kafka may take to answer it.
+    async fn end(&self, task: &Mutex<Option<JoinHandle<()>>>) {
+        let task = task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task {
+            // librdkafka looks for messages whose time is up once a second.
+            let limit = self.0.ack_timeout + Duration::from_secs(1);
+            // What does not end in time is cut off with the process; it is written down, or told anew.
+            let _ = tokio::time::timeout(limit, task).await;
+        }
+    }
+}
+
+const fn in_kafka(at: Delivered) -> Place {
+    Place::Kafka {
+        partition: at.partition,
+        offset: at.offset,
     }
 }
 
 /// Counts acknowledged events by source, with one increment for each source of the request.
-fn count_accepted(events: &[Event]) {
+fn count_accepted(records: &[Record]) {
     for source in Source::ALL {
-        let count = events.iter().filter(|e| e.source == *source).count();
+        let count = records.iter().filter(|r| r.source == *source).count();
         if count > 0 {
             metrics::counter!(telemetry::ACCEPTED, "source" => source.as_str())
                 .increment(count as u64);

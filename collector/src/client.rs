@@ -21,8 +21,8 @@ use uuid::Uuid;
 /// `min.insync.replicas` of our topic (`consumer setup` makes it so); metadata doesn't tell it.
 const MIN_IN_SYNC: usize = 2;
 
-/// One record on its way.
-#[derive(Debug)]
+/// What Kafka gets of one event.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Message {
     pub key: String,
     pub json: String,

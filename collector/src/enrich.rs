@@ -3,6 +3,7 @@
 
 use crate::draft::Draft;
 use chrono::{DateTime, Datelike, SubsecRound, Utc};
+use domain::report::COLLECTOR_REPORT;
 use domain::wire::{self, MESSAGE_MAX_BYTES};
 use domain::{Choice, Event, EventType, Reject};
 use serde_json::Value;
@@ -34,6 +35,12 @@ pub(crate) struct Enriched {
 pub(crate) fn enrich(draft: Draft, stamp: Stamp) -> Result<Enriched, Reject> {
     let received_at = stamp.received_at.trunc_subsecs(6);
     let event_type = EventType::parse(&draft.event_type)?;
+    if event_type.as_str() == COLLECTOR_REPORT {
+        return Err(Reject::Field {
+            field: "type",
+            problem: "is what collectors call their own reports".to_owned(),
+        });
+    }
     let mut properties = draft.properties;
     if properties
         .values()
@@ -176,6 +183,7 @@ mod tests {
     #[rstest]
     #[case(draft(""), "type")]
     #[case(draft(&"x".repeat(65)), "type")]
+    #[case(draft("collector_report"), "type")]
     #[case(Draft { username: Some("a\0b".into()), ..draft("click") }, "username")]
     #[case(Draft { username: Some("x".repeat(33)), ..draft("add_to_cart") }, "username")]
     #[case(Draft { count: 0, ..draft("click") }, "count")]

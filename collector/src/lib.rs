@@ -1,11 +1,12 @@
 //! From a click to a durable acknowledgement: what was accepted is kept.
 //!
 //! The modules stand in the order in which an event passes through them: what a caller hands in
-//! ([`draft`]), how it becomes a checked event (`enrich`), how a request's messages are kept together
-//! (`request`), how they get to Kafka (`client`) whatever happens there (`producer`, `reach`), where they
-//! are kept when they do not ([`spool`]), the one
-//! path that joins all this ([`accept`]), when the event has become a row ([`stored`]), and what is
-//! counted on the way (`telemetry`). Apart from all this, [`cluster`] watches Kafka for people who look.
+//! ([`draft`]), which time it gets (`clock`), how it becomes a checked event (`enrich`) and a message
+//! (`record`), how a request's messages are kept together (`request`), how they get to Kafka (`client`)
+//! whatever happens there (`producer`, `reach`), where they are kept when they do not ([`spool`]), who
+//! decides (`detour`), the one path that joins all this ([`accept`]), how the books are kept (`tally`,
+//! `report`), when the event has become a row ([`stored`]), and what is counted on the way (`telemetry`).
+//! Apart from all this, [`cluster`] watches Kafka for people who look.
 //!
 //! Every door of the project (the shop, the lab, [`http`], later gRPC) ends in [`Collector::accept`];
 //! none answers success before it.
@@ -13,15 +14,20 @@
 
 pub mod accept;
 mod client;
+mod clock;
 pub mod cluster;
+mod detour;
 pub mod draft;
 mod enrich;
 pub mod http;
 mod producer;
 mod reach;
+mod record;
+mod report;
 mod request;
 pub mod spool;
 pub mod stored;
+mod tally;
 mod telemetry;
 
 pub use accept::{AcceptError, Accepted, Collector, CollectorSettings};

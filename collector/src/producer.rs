@@ -4,10 +4,10 @@
 use crate::QueueLimits;
 use crate::client::{self, Client, Message};
 use crate::reach::Reach;
-use crate::request::{Delivered, Queue, Request};
+use crate::record::Record;
+use crate::request::{self, Count, Outcome, Queue};
+use crate::tally::Totals;
 use rdkafka::ClientConfig;
-use rdkafka::error::RDKafkaErrorCode;
-use service::health::Part;
 use service::kafka::explain;
 use service::settings::KafkaSettings;
 use std::sync::Arc;
@@ -25,13 +25,17 @@ const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
 /// A client that dies at once is not replaced more often than this.
 const REBUILD_PAUSE: Duration = Duration::from_secs(1);
 
-/// Why a request has no places.
+/// There is no room in the queue; nothing was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ProduceError {
-    /// There is no room in the queue; nothing was sent.
-    Full,
-    /// At least one message was not acknowledged; some of them may lie in Kafka all the same.
-    Unacknowledged,
+pub(crate) struct QueueFull;
+
+/// What a producer needs to know to start.
+pub(crate) struct ProducerSettings<'a> {
+    pub kafka: &'a KafkaSettings,
+    pub ack_timeout: Duration,
+    pub limits: QueueLimits,
+    /// Who counts what Kafka takes of requests.
+    pub totals: Arc<Totals>,
 }
 
 /// Sends requests and watches over the client.
@@ -39,6 +43,7 @@ pub(crate) struct Producer {
     current: watch::Receiver<Arc<Client>>,
     queue: Queue,
     ack_timeout: Duration,
+    totals: Arc<Totals>,
     reach: Arc<Reach>,
 }
 
@@ -47,18 +52,21 @@ impl Producer {
     ///
     /// An error means that the settings are wrong; Kafka need not be there.
     pub fn start(
-        settings: &KafkaSettings,
-        ack_timeout: Duration,
-        limits: QueueLimits,
-        health: Part,
+        settings: ProducerSettings<'_>,
+        reach: Reach,
         shutdown: CancellationToken,
     ) -> anyhow::Result<Self> {
-        let config = client::config(settings, ack_timeout, limits);
+        let ProducerSettings {
+            kafka,
+            ack_timeout,
+            limits,
+            totals,
+        } = settings;
+        let config = client::config(kafka, ack_timeout, limits);
         let mend = Arc::new(Notify::new());
-        let first =
-            Client::new(&config, &settings.kafka_topic, Arc::clone(&mend)).map_err(explain)?;
+        let first = Client::new(&config, &kafka.kafka_topic, Arc::clone(&mend)).map_err(explain)?;
         let (replace, current) = watch::channel(Arc::new(first));
-        let reach = Arc::new(Reach::new(health));
+        let reach = Arc::new(reach);
         tokio::spawn(look_after(
             current.clone(),
             Arc::clone(&reach),
@@ -66,7 +74,7 @@ impl Producer {
         ));
         tokio::spawn(mend_client(
             config,
-            settings.kafka_topic.clone(),
+            kafka.kafka_topic.clone(),
             mend,
             replace,
             shutdown,
@@ -75,47 +83,69 @@ impl Producer {
             current,
             queue: Queue::new(limits),
             ack_timeout,
+            totals,
             reach,
         })
     }
 
-    /// Sends all messages (at least one) and returns where each lies, in their order.
+    /// Sends the messages of one request (at least one) and returns what became of each, in their order.
     ///
-    /// Answers within the acknowledgement's time. Dropping the future stops the waiting, not the
-    /// sending.
-    pub async fn produce(&self, messages: &[Message]) -> Result<Vec<Delivered>, ProduceError> {
-        let bytes = messages.iter().map(|m| m.key.len() + m.json.len()).sum();
-        let room = self
-            .queue
-            .reserve(messages.len(), bytes)
-            .ok_or(ProduceError::Full)?;
+    /// Answers within the acknowledgement's time; a message without an answer by then has failed. Dropping
+    /// the future stops the waiting, not the sending.
+    pub async fn produce(&self, records: &[Record]) -> Result<Vec<Outcome>, QueueFull> {
+        let bytes = records
+            .iter()
+            .map(|r| r.message.key.len() + r.message.json.len())
+            .sum();
+        let room = self.queue.reserve(records.len(), bytes).ok_or(QueueFull)?;
+        let count = Count {
+            totals: Arc::clone(&self.totals),
+            sources: records.iter().map(|record| record.source).collect(),
+        };
+        let (tickets, mut answers) = request::open(records.len(), Some(room), Some(count));
         let answered = async {
-            let client = self.client().await?;
-            let (tickets, answered) = Request::open(messages.len(), room);
+            if let Some(client) = self.client().await {
+                for (record, ticket) in records.iter().zip(tickets) {
+                    client.send(&record.message, ticket);
+                }
+            }
+            answers.complete().await;
+        };
+        let in_time = timeout(self.ack_timeout, answered).await;
+        let outcomes = answers.outcomes();
+        match in_time {
+            Ok(()) => self.witness(&outcomes),
+            Err(_) => self.reach.failed("no acknowledgement in time"),
+        }
+        Ok(outcomes)
+    }
+
+    /// Sends messages that are kept elsewhere already, as long as that takes; they need no room in the
+    /// queue of requests and are not counted. Returns what became of each, in their order.
+    pub async fn deliver(&self, messages: &[&Message]) -> Vec<Outcome> {
+        let outcomes = self.carry(messages).await;
+        self.witness(&outcomes);
+        outcomes
+    }
+
+    /// Like [`Self::deliver`], for a message of our own: whether it arrives says little about requests.
+    pub async fn carry(&self, messages: &[&Message]) -> Vec<Outcome> {
+        let (tickets, mut answers) = request::open(messages.len(), None, None);
+        if let Some(client) = self.client().await {
             for (message, ticket) in messages.iter().zip(tickets) {
                 client.send(message, ticket);
             }
             drop(client);
-            answered.await.ok()
-        };
-        let outcomes = match timeout(self.ack_timeout, answered).await {
-            Ok(Some(outcomes)) => outcomes,
-            Ok(None) => return Err(ProduceError::Unacknowledged),
-            Err(_) => {
-                self.reach.failed("no acknowledgement in time");
-                return Err(ProduceError::Unacknowledged);
-            }
-        };
-        let places: Result<Vec<_>, RDKafkaErrorCode> = outcomes.into_iter().collect();
-        match places {
-            Ok(places) => {
-                self.reach.acknowledged();
-                Ok(places)
-            }
-            Err(code) => {
-                self.reach.failed(code);
-                Err(ProduceError::Unacknowledged)
-            }
+            answers.complete().await;
+        }
+        answers.outcomes()
+    }
+
+    /// Tells what the outcomes say about the way to Kafka.
+    fn witness(&self, outcomes: &[Outcome]) {
+        match outcomes.iter().find_map(|outcome| outcome.err()) {
+            None => self.reach.acknowledged(),
+            Some(code) => self.reach.failed(code),
         }
     }
 

@@ -14,11 +14,12 @@ use std::time::{Duration, Instant};
 const FAILURE_COUNTS: Duration = Duration::from_secs(10);
 
 /// What is known about the way to Kafka.
-#[derive(Debug)]
 pub(crate) struct Reach {
     health: Part,
     outage: Outage,
     failure: Mutex<Option<Failure>>,
+    /// What becomes of events meanwhile, for readers of `/readyz`.
+    meanwhile: Box<dyn Fn() -> String + Send + Sync>,
 }
 
 #[derive(Debug)]
@@ -28,12 +29,13 @@ struct Failure {
 }
 
 impl Reach {
-    /// Nothing is known yet.
-    pub fn new(health: Part) -> Self {
+    /// Nothing is known yet. While Kafka is away, health tells also what `meanwhile` says.
+    pub fn new(health: Part, meanwhile: impl Fn() -> String + Send + Sync + 'static) -> Self {
         Self {
             health,
             outage: Outage::new("Kafka"),
             failure: Mutex::new(None),
+            meanwhile: Box::new(meanwhile),
         }
     }
 
@@ -49,8 +51,7 @@ impl Reach {
     pub fn failed(&self, reason: impl Display) {
         let reason = reason.to_string();
         self.outage.missing(&reason);
-        self.health
-            .unready(format!("the last request failed: {reason}"));
+        self.away(&format!("the last request failed: {reason}"));
         *self.failure() = Some(Failure {
             at: Instant::now(),
             reason,
@@ -68,10 +69,15 @@ impl Reach {
             }
             Some(reason) => {
                 self.outage.missing(&reason);
-                self.health.unready(reason);
+                self.away(&reason);
                 false
             }
         }
+    }
+
+    fn away(&self, reason: &str) {
+        self.health
+            .unready(format!("{reason}; {}", (self.meanwhile)()));
     }
 
     fn failure(&self) -> std::sync::MutexGuard<'_, Option<Failure>> {
@@ -97,7 +103,7 @@ mod tests {
 
     fn reach() -> (Reach, impl Fn() -> String) {
         let health = Health::new();
-        let reach = Reach::new(health.part("kafka"));
+        let reach = Reach::new(health.part("kafka"), || "events are refused".to_owned());
         (reach, move || health.report().parts["kafka"].clone())
     }
 
@@ -109,12 +115,15 @@ mod tests {
         assert_eq!(kafka(), "ready");
         reach.failed("timed out");
         assert!(!reach.looked(Ok(())), "a broker may not know yet");
-        assert_eq!(kafka(), "the last request failed: timed out");
+        assert_eq!(
+            kafka(),
+            "the last request failed: timed out; events are refused"
+        );
         reach.acknowledged();
         assert_eq!(kafka(), "ready");
         assert!(reach.looked(Ok(())));
         assert!(!reach.looked(Err("no broker answers".into())));
-        assert_eq!(kafka(), "no broker answers");
+        assert_eq!(kafka(), "no broker answers; events are refused");
     }
 
     #[test]

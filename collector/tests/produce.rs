@@ -1,110 +1,50 @@
-//! The way into Kafka and what the caller hears when Kafka misbehaves, against librdkafka's own mock
-//! cluster: real connections and protocol, no Java.
+//! The way into Kafka and what the caller hears when Kafka misbehaves and there is no spool.
 #![allow(
     clippy::unwrap_used,
     reason = "a test that cannot go on should stop here"
 )]
 
+mod shop;
+
 use collector::{AcceptError, Accepted, Collector, CollectorSettings, Draft, QueueLimits, Waited};
-use domain::receipt::Place;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{Headers, Message, OwnedMessage};
+use rdkafka::message::{Headers, Message};
 use rdkafka::mocking::MockCluster;
-use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use service::health::Health;
-use service::settings::KafkaSettings;
+use shop::{Kafka, Shop, TOPIC, brokers, place, read, settings, view};
 use std::collections::HashMap;
-use std::pin::pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
-use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-const TOPIC: &str = "clickstream";
-
-/// A cluster of three brokers, a collector that uses it, and the process around it.
-struct Shop {
-    kafka: MockCluster<'static, DefaultProducerContext>,
-    collector: Collector,
-    health: Health,
-    _end: DropGuard,
-}
-
-fn start() -> Shop {
+fn start() -> (Kafka, Shop) {
     start_with(QueueLimits::default())
 }
 
-fn start_with(queue: QueueLimits) -> Shop {
-    let kafka = MockCluster::new(3).unwrap();
-    kafka.create_topic(TOPIC, 6, 3).unwrap();
-    let health = Health::new();
-    let shutdown = CancellationToken::new();
+fn start_with(queue: QueueLimits) -> (Kafka, Shop) {
+    let kafka = shop::cluster();
     let settings = CollectorSettings {
         queue,
-        ..CollectorSettings::new(KafkaSettings {
-            kafka_brokers: kafka.bootstrap_servers(),
-            kafka_topic: TOPIC.into(),
-        })
+        ..settings(&kafka)
     };
-    let collector = Collector::start(settings, None, health.clone(), shutdown.clone()).unwrap();
-    Shop {
-        kafka,
-        collector,
-        health,
-        _end: shutdown.drop_guard(),
-    }
-}
-
-impl Shop {
-    /// All brokers refuse to be reached, or can be reached again.
-    fn brokers(&self, up: bool) {
-        for id in 1..=3 {
-            let done = if up {
-                self.kafka.broker_up(id)
-            } else {
-                self.kafka.broker_down(id)
-            };
-            done.unwrap();
-        }
-    }
-
-    /// Reads the record at an acknowledged place, or fails after 10 s.
-    fn read(&self, accepted: &Accepted) -> OwnedMessage {
-        let (partition, offset) = place(accepted);
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", self.kafka.bootstrap_servers())
-            .set("group.id", "test")
-            .create()
-            .unwrap();
-        let mut places = TopicPartitionList::new();
-        places
-            .add_partition_offset(TOPIC, partition, Offset::Offset(offset))
-            .unwrap();
-        consumer.assign(&places).unwrap();
-        let polled = consumer.poll(Duration::from_secs(10));
-        polled.expect("a record within 10 s").unwrap().detach()
-    }
-}
-
-fn view(username: &str) -> Draft {
-    Draft {
-        event_type: "page_view".into(),
-        username: Some(username.into()),
-        ..Draft::default()
-    }
-}
-
-fn place(accepted: &Accepted) -> (i32, i64) {
-    match accepted.receipt.place {
-        Place::Kafka { partition, offset } => (partition, offset),
-        Place::Spool => panic!("there is no spool"),
-    }
+    let shop = Shop::start(settings);
+    (kafka, shop)
 }
 
 fn is_unavailable<T>(result: &Result<T, AcceptError>) -> bool {
     matches!(result, Err(AcceptError::Unavailable { .. }))
+}
+
+/// Lets a request hand over its messages, without waiting for their answers.
+async fn send<F: Future>(mut request: Pin<&mut F>) {
+    poll_fn(|cx| {
+        assert!(request.as_mut().poll(cx).is_pending());
+        Poll::Ready(())
+    })
+    .await;
 }
 
 /// Tries until the collector accepts; fails after 15 s.
@@ -136,9 +76,9 @@ async fn kafka_is_ready(health: &Health, wanted: bool) {
 
 #[tokio::test]
 async fn an_accepted_event_lies_where_its_receipt_says() {
-    let shop = start();
+    let (kafka, shop) = start();
     let accepted = shop.collector.accept_one(view("Ann")).await.unwrap();
-    let record = shop.read(&accepted);
+    let record = read(&kafka, place(&accepted));
     assert_eq!(record.payload().unwrap(), accepted.json.as_bytes());
     assert_eq!(record.key().unwrap(), b"Ann");
     let headers: HashMap<String, String> = record
@@ -163,7 +103,7 @@ async fn an_accepted_event_lies_where_its_receipt_says() {
 
 #[tokio::test]
 async fn a_thousand_events_of_one_request_wake_the_caller_once() {
-    let shop = start();
+    let (kafka, shop) = start();
     // The first event pays for the connections.
     shop.collector.accept_one(view("warm")).await.unwrap();
     let names: Vec<_> = (0..1000).map(|n| format!("visitor {}", n % 50)).collect();
@@ -171,7 +111,7 @@ async fn a_thousand_events_of_one_request_wake_the_caller_once() {
     let polls = AtomicUsize::new(0);
     let accepted = {
         let mut accepting = pin!(shop.collector.accept(drafts));
-        std::future::poll_fn(|cx| {
+        poll_fn(|cx| {
             polls.fetch_add(1, Ordering::Relaxed);
             accepting.as_mut().poll(cx)
         })
@@ -198,7 +138,7 @@ async fn a_thousand_events_of_one_request_wake_the_caller_once() {
 
 #[tokio::test]
 async fn the_partition_is_the_one_that_a_java_client_would_choose() {
-    let shop = start();
+    let (kafka, shop) = start();
     // The hashes are the test vectors of the Java client's murmur2.
     for (key, hash) in [("21", -973_932_308_i32), ("foobar", -790_332_482)] {
         let accepted = shop.collector.accept_one(view(key)).await.unwrap();
@@ -208,7 +148,7 @@ async fn the_partition_is_the_one_that_a_java_client_would_choose() {
 
 #[tokio::test]
 async fn a_broken_rule_produces_nothing_of_the_request() {
-    let shop = start();
+    let (kafka, shop) = start();
     let refused = shop
         .collector
         .accept(vec![view("Ann"), view("B\0b")])
@@ -225,10 +165,10 @@ async fn a_broken_rule_produces_nothing_of_the_request() {
 
 #[tokio::test]
 async fn brokers_that_refuse_mean_unavailable_within_two_seconds() {
-    let shop = start();
+    let (kafka, shop) = start();
     shop.collector.accept_one(view("Ann")).await.unwrap();
     let refusals = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS; 500];
-    shop.kafka.request_errors(RDKafkaApiKey::Produce, &refusals);
+    kafka.request_errors(RDKafkaApiKey::Produce, &refusals);
     let started = Instant::now();
     let refused = shop.collector.accept_one(view("Ann")).await;
     assert!(is_unavailable(&refused), "{refused:?}");
@@ -237,20 +177,20 @@ async fn brokers_that_refuse_mean_unavailable_within_two_seconds() {
         !shop.health.report().ready,
         "also while the brokers say that all is well"
     );
-    shop.kafka.clear_request_errors(RDKafkaApiKey::Produce);
+    kafka.clear_request_errors(RDKafkaApiKey::Produce);
     accepted_again(&shop.collector).await;
     assert!(shop.health.report().ready);
 }
 
 #[tokio::test]
 async fn a_refusal_that_passes_is_not_noticed() {
-    let shop = start();
+    let (kafka, shop) = start();
     let refusals = [
         RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
         RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND,
         RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT,
     ];
-    shop.kafka.request_errors(RDKafkaApiKey::Produce, &refusals);
+    kafka.request_errors(RDKafkaApiKey::Produce, &refusals);
     shop.collector.accept_one(view("Ann")).await.unwrap();
 }
 
@@ -259,37 +199,27 @@ async fn brokers_may_be_away_at_the_start_and_come_later() {
     let kafka = MockCluster::new(1).unwrap();
     kafka.create_topic(TOPIC, 6, 1).unwrap();
     kafka.broker_down(1).unwrap();
-    let health = Health::new();
-    let shutdown = CancellationToken::new();
-    let settings = CollectorSettings::new(KafkaSettings {
-        kafka_brokers: kafka.bootstrap_servers(),
-        kafka_topic: TOPIC.into(),
-    });
-    let collector = Collector::start(settings, None, health.clone(), shutdown.clone()).unwrap();
+    let Shop {
+        collector, health, ..
+    } = &Shop::start(settings(&kafka));
     let started = Instant::now();
     assert!(is_unavailable(&collector.accept_one(view("Ann")).await));
     assert!(started.elapsed() < Duration::from_millis(2200));
-    kafka_is_ready(&health, false).await;
+    kafka_is_ready(health, false).await;
     kafka.broker_up(1).unwrap();
-    accepted_again(&collector).await;
-    kafka_is_ready(&health, true).await;
-    shutdown.cancel();
+    accepted_again(collector).await;
+    kafka_is_ready(health, true).await;
 }
 
 #[tokio::test]
 async fn a_request_that_does_not_fit_the_queue_is_refused_whole_and_at_once() {
-    let shop = start_with(QueueLimits {
+    let (kafka, shop) = start_with(QueueLimits {
         messages: 10,
         bytes: 1 << 20,
     });
-    shop.brokers(false);
-    let collector = shop.collector.clone();
-    let waiting = tokio::spawn(async move {
-        collector
-            .accept((0..8).map(|_| view("Ann")).collect())
-            .await
-    });
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    brokers(&kafka, false);
+    let mut waiting = pin!(shop.collector.accept((0..8).map(|_| view("Ann")).collect()));
+    send(waiting.as_mut()).await;
     let started = Instant::now();
     let refused = shop
         .collector
@@ -297,14 +227,14 @@ async fn a_request_that_does_not_fit_the_queue_is_refused_whole_and_at_once() {
         .await;
     assert_eq!(refused, Err(AcceptError::Overloaded));
     assert!(started.elapsed() < Duration::from_millis(100));
-    assert!(is_unavailable(&waiting.await.unwrap()));
-    shop.brokers(true);
+    assert!(is_unavailable(&waiting.await));
+    brokers(&kafka, true);
     accepted_again(&shop.collector).await;
 }
 
 #[tokio::test]
 async fn a_caller_that_leaves_breaks_nothing_and_its_room_comes_back() {
-    let shop = start_with(QueueLimits {
+    let (kafka, shop) = start_with(QueueLimits {
         messages: 100,
         bytes: 1 << 20,
     });
@@ -323,10 +253,9 @@ async fn a_caller_that_leaves_breaks_nothing_and_its_room_comes_back() {
 
 #[tokio::test]
 async fn a_client_that_cannot_go_on_is_replaced() {
-    let shop = start();
+    let (kafka, shop) = start();
     let fatal = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED];
-    shop.kafka
-        .request_errors(RDKafkaApiKey::InitProducerId, &fatal);
+    kafka.request_errors(RDKafkaApiKey::InitProducerId, &fatal);
     let refused = shop.collector.accept_one(view("Ann")).await;
     assert!(is_unavailable(&refused), "{refused:?}");
     // This one waits for the new client rather than fail with the old one.
@@ -335,7 +264,7 @@ async fn a_client_that_cannot_go_on_is_replaced() {
 
 #[tokio::test]
 async fn the_same_id_stays_the_same_when_it_is_tried_again() {
-    let shop = start();
+    let (kafka, shop) = start();
     let again = Draft {
         event_id: Some(Uuid::from_u128(7)),
         client_id: true,
@@ -350,7 +279,7 @@ async fn the_same_id_stays_the_same_when_it_is_tried_again() {
 
 #[tokio::test]
 async fn without_a_database_nothing_is_known_to_be_stored() {
-    let shop = start();
+    let (kafka, shop) = start();
     let accepted = shop.collector.accept_one(view("Ann")).await.unwrap();
     let waited = shop
         .collector
@@ -361,14 +290,12 @@ async fn without_a_database_nothing_is_known_to_be_stored() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_waits_for_what_is_on_its_way() {
-    let shop = start();
-    let collector = shop.collector.clone();
-    let accepting = tokio::spawn(async move {
-        collector
+    let (kafka, shop) = start();
+    let mut accepting = pin!(
+        shop.collector
             .accept((0..100).map(|_| view("Ann")).collect())
-            .await
-    });
-    tokio::time::sleep(Duration::from_millis(5)).await;
+    );
+    send(accepting.as_mut()).await;
     shop.collector.shutdown().await;
-    assert_eq!(accepting.await.unwrap().unwrap().len(), 100);
+    assert_eq!(accepting.await.unwrap().len(), 100);
 }

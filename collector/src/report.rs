@@ -1,0 +1,145 @@
+//! Each second a collector that has acknowledged anything says so, in the topic itself: whoever has read
+//! the reports knows how many events there must be, and where.
+//!
+//! Two speak. The process tells of what it gave to Kafka itself, under its boot. The spool tells of what
+//! was ever put into it and where that came to lie, under its own id: it outlives processes and writes
+//! down what it tells, so its totals are right also after a kill in mid-drain. Each event is told of by
+//! one of the two.
+
+use crate::client::Message;
+use crate::producer::Producer;
+use crate::spool::Spool;
+use crate::tally::{Tally, Totals};
+use chrono::{SubsecRound as _, Utc};
+use domain::EventType;
+use domain::report::{BootReport, COLLECTOR_REPORT, CollectorReport, SpoolReport};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// How often there is a report, when there is something new.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Tells what this process and its spool have done.
+pub(crate) struct Reporter {
+    boot: Uuid,
+    totals: Arc<Totals>,
+    spool: Option<Arc<Spool>>,
+    producer: Arc<Producer>,
+    /// What Kafka has taken of it.
+    told: Told,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    process: Tally,
+    spool: Option<(SpoolReport, Vec<BootReport>)>,
+}
+
+impl Reporter {
+    /// Has told nothing yet.
+    pub fn new(
+        boot: Uuid,
+        totals: Arc<Totals>,
+        spool: Option<Arc<Spool>>,
+        producer: Arc<Producer>,
+    ) -> Self {
+        Self {
+            boot,
+            totals,
+            spool,
+            producer,
+            told: Told::default(),
+        }
+    }
+
+    /// Reports until `closing`, and then once more.
+    pub async fn run(mut self, closing: CancellationToken) {
+        let mut tick = interval(EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while closing.run_until_cancelled(tick.tick()).await.is_some() {
+            self.tell().await;
+        }
+        self.tell().await;
+    }
+
+    /// Tells what is new. What does not arrive is told again the next time: reports are totals.
+    async fn tell(&mut self) {
+        let of_spool = match &self.spool {
+            Some(spool) => Some(spool.report().await),
+            None => None,
+        };
+        let state = of_spool.as_ref().map(|(state, _)| *state);
+        let tally = self.totals.now();
+        if tally != self.told.process
+            && self
+                .send(self.boot, state, vec![tally.report(self.boot)])
+                .await
+        {
+            self.told.process = tally;
+        }
+        let (Some(spool), Some(news)) = (&self.spool, of_spool) else {
+            return;
+        };
+        let nothing_yet = self.told.spool.is_none() && news.1.is_empty();
+        if nothing_yet || self.told.spool.as_ref() == Some(&news) {
+            return;
+        }
+        if self.send(news.0.id, state, news.1.clone()).await {
+            spool.reported(self.boot);
+            self.told.spool = Some(news);
+        }
+    }
+
+    /// Sends one report; returns whether Kafka took it.
+    async fn send(
+        &self,
+        reporter: Uuid,
+        spool: Option<SpoolReport>,
+        boots: Vec<BootReport>,
+    ) -> bool {
+        let report = CollectorReport {
+            reporter,
+            reported_at: Utc::now().trunc_subsecs(6),
+            spool,
+            boots,
+        };
+        let Some(message) = message(&report) else {
+            return false;
+        };
+        let outcomes = self.producer.carry(&[&message]).await;
+        outcomes.iter().all(Result::is_ok)
+    }
+}
+
+/// The report's message; there is always one, since its JSON is text and its type is a good name.
+fn message(report: &CollectorReport) -> Option<Message> {
+    Some(Message {
+        key: report.reporter.to_string(),
+        json: String::from_utf8(report.encode()).ok()?,
+        event_type: EventType::parse(COLLECTOR_REPORT).ok()?,
+        event_id: Uuid::now_v7(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_travels_as_a_message_that_says_so() {
+        let report = CollectorReport {
+            reporter: Uuid::from_u128(7),
+            reported_at: Utc::now().trunc_subsecs(6),
+            spool: None,
+            boots: vec![Tally::default().report(Uuid::from_u128(7))],
+        };
+        let message = message(&report).unwrap();
+        assert_eq!(message.key, Uuid::from_u128(7).to_string());
+        assert_eq!(message.event_type.as_str(), "collector_report");
+        let read = CollectorReport::decode(message.json.as_bytes());
+        assert_eq!(read, Some(Ok(report)));
+    }
+}

@@ -1,0 +1,584 @@
+//! What the spool knows about itself: which segments there are, how far they have been brought to Kafka,
+//! and what has to be told in reports. Decisions only; nothing here touches the disk.
+
+use crate::request::Delivered;
+use crate::tally::Tally;
+use chrono::{DateTime, Utc};
+use domain::Source;
+use domain::report::{BootReport, SpoolReport};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+use uuid::Uuid;
+
+use super::segment::START;
+
+/// Why the spool does not take an event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refused {
+    /// It holds as many bytes as it may.
+    #[error("the spool is full: it may hold {max_bytes} bytes")]
+    Full {
+        /// That many.
+        max_bytes: u64,
+    },
+    /// The disk does not do what it should, or has no space.
+    #[error("the spool's disk fails: {0}")]
+    Disk(String),
+    /// Nobody writes any more, or not in time.
+    #[error("the spool did not answer")]
+    Silent,
+}
+
+impl Refused {
+    /// A short, stable word: for counting.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Full { .. } => "full",
+            Self::Disk(_) => "disk",
+            Self::Silent => "silent",
+        }
+    }
+}
+
+/// How many events of which boot and door, and when the first was received.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub events: BTreeMap<(Uuid, Source), u64>,
+    pub first: Option<DateTime<Utc>>,
+}
+
+impl Counts {
+    /// Counts one event.
+    pub fn add(&mut self, boot: Uuid, source: Source, received_at: DateTime<Utc>) {
+        *self.events.entry((boot, source)).or_default() += 1;
+        self.first.get_or_insert(received_at);
+    }
+
+    /// Counts what another has counted after this one.
+    pub fn merge(&mut self, later: &Self) {
+        for (of, events) in &later.events {
+            *self.events.entry(*of).or_default() += events;
+        }
+        self.first = self.first.or(later.first);
+    }
+}
+
+/// A file of the spool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Segment {
+    pub number: u64,
+    /// Bytes that are known to be on the disk; what may follow them is nobody's.
+    pub len: u64,
+    /// Whether something in it cannot be read.
+    pub damaged: bool,
+}
+
+/// The place up to which everything has been brought to Kafka.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Cursor {
+    pub segment: u64,
+    pub position: u64,
+}
+
+/// The cursor, and what was counted on the way to it. Only what is written down of it is reported, so
+/// that nothing is counted again when a crash makes the spool begin at an older cursor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Progress {
+    /// The spool whose totals these are.
+    pub spool: Uuid,
+    pub cursor: Cursor,
+    /// What was brought to Kafka, by boot.
+    pub boots: BTreeMap<Uuid, Tally>,
+}
+
+impl Progress {
+    /// Nothing yet.
+    pub const fn new(spool: Uuid) -> Self {
+        Self {
+            spool,
+            cursor: Cursor {
+                segment: 0,
+                position: START,
+            },
+            boots: BTreeMap::new(),
+        }
+    }
+
+    fn events(&self) -> u64 {
+        self.boots.values().map(Tally::events).sum()
+    }
+}
+
+/// What whoever brings events to Kafka should do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Read this part of this segment.
+    Read { number: u64, from: u64, to: u64 },
+    /// All of this segment is in Kafka: away with it.
+    Finish { number: u64, damaged: bool },
+    /// All of it is in Kafka, but it is still being written to.
+    Seal { number: u64 },
+    /// There is nothing.
+    Wait,
+}
+
+/// The spool's state of mind.
+#[derive(Debug)]
+pub(super) struct Book {
+    max_bytes: u64,
+    /// In the order of their numbers; the first is being brought to Kafka.
+    segments: VecDeque<Segment>,
+    /// The one that is being written to, which is the last.
+    open: Option<u64>,
+    /// Promised to appends that are not on the disk yet.
+    reserved: u64,
+    /// When the first event that waits was received.
+    oldest: Option<DateTime<Utc>>,
+    /// All that was ever spooled, by boot.
+    spooled: BTreeMap<Uuid, BTreeMap<Source, u64>>,
+    drained: Progress,
+    durable: Progress,
+    /// Why nothing can be written now.
+    pub write_problem: Option<Refused>,
+    /// Why what is there cannot be brought on.
+    pub drain_problem: Option<String>,
+}
+
+impl Book {
+    /// What an earlier process left: how far it had come, and what lies behind that.
+    pub fn new(
+        max_bytes: u64,
+        progress: Progress,
+        segments: Vec<Segment>,
+        waiting: &Counts,
+    ) -> Self {
+        let spooled = progress
+            .boots
+            .iter()
+            .map(|(boot, tally)| (*boot, tally.acknowledged.clone()))
+            .collect();
+        let mut book = Self {
+            max_bytes,
+            segments: segments.into(),
+            open: None,
+            reserved: 0,
+            oldest: waiting.first,
+            spooled,
+            drained: progress.clone(),
+            durable: progress,
+            write_problem: None,
+            drain_problem: None,
+        };
+        book.count(waiting);
+        book
+    }
+
+    fn count(&mut self, counts: &Counts) {
+        for ((boot, source), events) in &counts.events {
+            let of_boot = self.spooled.entry(*boot).or_default();
+            *of_boot.entry(*source).or_default() += events;
+        }
+    }
+
+    /// Promises room for so many bytes, or says why there is none.
+    pub fn reserve(&mut self, bytes: u64) -> Result<(), Refused> {
+        if let Some(problem) = &self.write_problem {
+            return Err(problem.clone());
+        }
+        if self.bytes() + self.reserved + bytes > self.max_bytes {
+            return Err(Refused::Full {
+                max_bytes: self.max_bytes,
+            });
+        }
+        self.reserved += bytes;
+        Ok(())
+    }
+
+    /// Takes a promise back, whatever became of the bytes.
+    pub fn release(&mut self, bytes: u64) {
+        self.reserved = self.reserved.saturating_sub(bytes);
+    }
+
+    /// These events are on the disk: the segment `number` is `len` bytes long now.
+    pub fn wrote(&mut self, number: u64, len: u64, counts: &Counts) {
+        match self.segments.back_mut() {
+            Some(last) if last.number == number => last.len = len,
+            _ => self.segments.push_back(Segment {
+                number,
+                len,
+                damaged: false,
+            }),
+        }
+        self.open = Some(number);
+        if self.waiting_events() == 0 {
+            self.oldest = None;
+        }
+        self.oldest = self.oldest.or(counts.first);
+        self.count(counts);
+    }
+
+    /// No segment is written to any more.
+    pub fn sealed(&mut self) {
+        self.open = None;
+    }
+
+    /// What to do next to bring events to Kafka.
+    pub fn next(&self) -> Next {
+        let Some(first) = self.segments.front() else {
+            return Next::Wait;
+        };
+        let (number, from) = (first.number, self.position());
+        if from < first.len {
+            let to = first.len;
+            return Next::Read { number, from, to };
+        }
+        if self.open == Some(number) {
+            return Next::Seal { number };
+        }
+        let damaged = first.damaged;
+        Next::Finish { number, damaged }
+    }
+
+    /// Where the first segment is to be read on.
+    fn position(&self) -> u64 {
+        let Cursor { segment, position } = self.drained.cursor;
+        match self.segments.front() {
+            Some(first) if first.number == segment => position,
+            _ => START,
+        }
+    }
+
+    /// The next event to be brought to Kafka was received then.
+    pub fn oldest_is(&mut self, received_at: DateTime<Utc>) {
+        self.oldest = Some(received_at);
+    }
+
+    /// The first segment cannot be read everywhere.
+    pub fn is_damaged(&mut self) {
+        if let Some(first) = self.segments.front_mut() {
+            first.damaged = true;
+        }
+    }
+
+    /// Kafka has everything of the first segment up to `position`.
+    pub fn advance(
+        &mut self,
+        position: u64,
+        taken: impl Iterator<Item = (Uuid, Source, Delivered)>,
+    ) {
+        let Some(first) = self.segments.front() else {
+            return;
+        };
+        self.drained.cursor = Cursor {
+            segment: first.number,
+            position,
+        };
+        for (boot, source, at) in taken {
+            let tally = self.drained.boots.entry(boot).or_default();
+            tally.acknowledge(source, 1);
+            tally.place(at);
+        }
+    }
+
+    /// The first segment is done with; its file may go once this is written down.
+    pub fn finish(&mut self) {
+        if let Some(first) = self.segments.pop_front() {
+            self.drained.cursor = Cursor {
+                segment: first.number + 1,
+                position: START,
+            };
+        }
+    }
+
+    /// How far it has come, when that is not written down yet.
+    pub fn unwritten(&self) -> Option<Progress> {
+        (self.drained != self.durable).then(|| self.drained.clone())
+    }
+
+    /// This is written down.
+    pub fn written(&mut self, progress: Progress) {
+        self.durable = progress;
+    }
+
+    /// Events that were acknowledged and that Kafka does not have.
+    pub fn waiting_events(&self) -> u64 {
+        self.spooled_events().saturating_sub(self.drained.events())
+    }
+
+    /// Their bytes on the disk.
+    pub fn waiting_bytes(&self) -> u64 {
+        let all: u64 = self
+            .segments
+            .iter()
+            .map(|s| s.len.saturating_sub(START))
+            .sum();
+        all.saturating_sub(self.position() - START)
+    }
+
+    /// Bytes of all segments.
+    pub fn bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.len).sum()
+    }
+
+    /// When the first event that waits was received.
+    pub fn oldest(&self) -> Option<DateTime<Utc>> {
+        self.oldest.filter(|_| self.waiting_events() > 0)
+    }
+
+    /// What cannot be as it is; none when all is well.
+    pub fn problem(&self) -> Option<String> {
+        if let Some(problem) = &self.write_problem {
+            return Some(problem.to_string());
+        }
+        if let Some(problem) = &self.drain_problem {
+            return Some(problem.clone());
+        }
+        let percent = self.percent_full();
+        (percent > 90).then(|| format!("{percent} % full; beyond that, events are refused"))
+    }
+
+    /// The most bytes that it may hold.
+    pub const fn max_bytes(&self) -> u64 {
+        self.max_bytes
+    }
+
+    /// How full it is, of 100.
+    pub fn percent_full(&self) -> u64 {
+        (self.bytes() + self.reserved).saturating_mul(100) / self.max_bytes.max(1)
+    }
+
+    fn spooled_events(&self) -> u64 {
+        self.spooled.values().flat_map(BTreeMap::values).sum()
+    }
+
+    /// The spool's own report: everything that was spooled is in Kafka, as far as that is written down,
+    /// or waits.
+    pub fn report(&self) -> (SpoolReport, Vec<BootReport>) {
+        let spool = SpoolReport {
+            id: self.durable.spool,
+            waiting_events: self.spooled_events().saturating_sub(self.durable.events()),
+            waiting_bytes: self.waiting_bytes(),
+        };
+        let boots = self.spooled.iter().map(|(boot, acknowledged)| BootReport {
+            boot: *boot,
+            acknowledged: acknowledged.clone(),
+            places: self
+                .durable
+                .boots
+                .get(boot)
+                .map(|tally| tally.places.clone())
+                .unwrap_or_default(),
+        });
+        (spool, boots.collect())
+    }
+
+    /// Forgets boots that are over, once their last numbers have been reported and nothing waits.
+    pub fn forget_all_but(&mut self, boot: Uuid) {
+        if self.waiting_events() == 0 && self.drained == self.durable {
+            self.spooled.retain(|of, _| *of == boot);
+            self.drained.boots.retain(|of, _| *of == boot);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOOT: Uuid = Uuid::from_u128(1);
+    const OLD: Uuid = Uuid::from_u128(2);
+
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(second, 0).unwrap()
+    }
+
+    fn counts(boot: Uuid, events: u32, first: i64) -> Counts {
+        let mut counts = Counts::default();
+        for n in 0..events {
+            counts.add(boot, Source::Shop, at(first + i64::from(n)));
+        }
+        counts
+    }
+
+    fn taken(boot: Uuid, events: i64) -> impl Iterator<Item = (Uuid, Source, Delivered)> {
+        (0..events).map(move |offset| {
+            let at = Delivered {
+                partition: 0,
+                offset,
+            };
+            (boot, Source::Shop, at)
+        })
+    }
+
+    fn empty() -> Book {
+        Book::new(
+            1000,
+            Progress::new(Uuid::from_u128(9)),
+            vec![],
+            &Counts::default(),
+        )
+    }
+
+    #[test]
+    fn a_segment_goes_only_when_all_of_it_is_in_kafka_and_nobody_writes_to_it() {
+        let mut book = empty();
+        assert_eq!(book.next(), Next::Wait);
+        book.wrote(1, 108, &counts(BOOT, 2, 50));
+        book.wrote(1, 208, &counts(BOOT, 2, 60));
+        let (number, to) = (1, 208);
+        assert_eq!(
+            book.next(),
+            Next::Read {
+                number,
+                from: 8,
+                to
+            }
+        );
+        book.advance(108, taken(BOOT, 2));
+        assert_eq!(
+            book.next(),
+            Next::Read {
+                number,
+                from: 108,
+                to
+            }
+        );
+        book.advance(208, taken(BOOT, 2));
+        assert_eq!(book.next(), Next::Seal { number });
+        book.sealed();
+        assert_eq!(
+            book.next(),
+            Next::Finish {
+                number,
+                damaged: false
+            }
+        );
+        book.finish();
+        assert_eq!((book.next(), book.bytes()), (Next::Wait, 0));
+        book.wrote(2, 58, &counts(BOOT, 1, 70));
+        assert_eq!(
+            book.next(),
+            Next::Read {
+                number: 2,
+                from: 8,
+                to: 58
+            }
+        );
+    }
+
+    #[test]
+    fn the_cap_counts_what_is_promised_and_what_is_not_gone_yet() {
+        let mut book = empty();
+        book.reserve(600).unwrap();
+        assert_eq!(book.reserve(401), Err(Refused::Full { max_bytes: 1000 }));
+        book.reserve(400).unwrap();
+        book.release(1000);
+        book.wrote(1, 900, &counts(BOOT, 1, 0));
+        book.advance(900, taken(BOOT, 1));
+        assert!(book.reserve(101).is_err(), "the file is still there");
+        book.sealed();
+        book.finish();
+        book.reserve(1000).unwrap();
+        book.write_problem = Some(Refused::Disk("gone".into()));
+        assert_eq!(book.reserve(1), Err(Refused::Disk("gone".into())));
+    }
+
+    #[test]
+    fn reports_tell_only_what_is_written_down_and_always_add_up() {
+        let mut book = empty();
+        book.wrote(1, 108, &counts(BOOT, 5, 0));
+        book.advance(58, taken(BOOT, 3));
+        let sums = |book: &Book| {
+            let (spool, boots) = book.report();
+            let placed: u64 = boots
+                .iter()
+                .flat_map(|boot| boot.places.values().map(|placed| placed.events))
+                .sum();
+            (
+                boots[0].acknowledged[&Source::Shop],
+                placed,
+                spool.waiting_events,
+            )
+        };
+        assert_eq!(sums(&book), (5, 0, 5));
+        assert_eq!(book.waiting_events(), 2);
+        book.written(book.unwritten().unwrap());
+        assert_eq!(book.unwritten(), None);
+        assert_eq!(sums(&book), (5, 3, 2));
+        book.wrote(1, 208, &counts(BOOT, 1, 0));
+        assert_eq!(sums(&book), (6, 3, 3));
+    }
+
+    #[test]
+    fn the_next_process_goes_on_with_the_same_totals() {
+        let mut progress = Progress::new(Uuid::from_u128(9));
+        progress.cursor = Cursor {
+            segment: 3,
+            position: 58,
+        };
+        progress
+            .boots
+            .entry(OLD)
+            .or_default()
+            .acknowledge(Source::Shop, 4);
+        let segments = vec![
+            Segment {
+                number: 3,
+                len: 108,
+                damaged: false,
+            },
+            Segment {
+                number: 5,
+                len: 58,
+                damaged: true,
+            },
+        ];
+        let mut book = Book::new(1000, progress, segments, &counts(OLD, 3, 40));
+        assert_eq!((book.waiting_events(), book.waiting_bytes()), (3, 100));
+        assert_eq!(book.oldest(), Some(at(40)));
+        assert_eq!(
+            book.next(),
+            Next::Read {
+                number: 3,
+                from: 58,
+                to: 108
+            }
+        );
+        assert_eq!(book.report().1[0].acknowledged[&Source::Shop], 7);
+        book.advance(108, taken(OLD, 2));
+        assert_eq!(
+            book.next(),
+            Next::Finish {
+                number: 3,
+                damaged: false
+            }
+        );
+        book.finish();
+        book.advance(58, taken(OLD, 1));
+        assert_eq!(
+            book.next(),
+            Next::Finish {
+                number: 5,
+                damaged: true
+            }
+        );
+        book.finish();
+        assert_eq!((book.waiting_events(), book.oldest()), (0, None));
+        book.forget_all_but(BOOT);
+        assert_eq!(book.report().1.len(), 1, "not written down yet");
+        book.written(book.unwritten().unwrap());
+        book.forget_all_but(BOOT);
+        assert!(book.report().1.is_empty());
+    }
+
+    #[test]
+    fn it_complains_before_it_is_full() {
+        let mut book = empty();
+        book.wrote(1, 900, &counts(BOOT, 1, 0));
+        assert_eq!(book.problem(), None);
+        book.wrote(1, 910, &counts(BOOT, 1, 0));
+        assert!(book.problem().unwrap().starts_with("91 % full"));
+        book.drain_problem = Some("cannot read".into());
+        assert_eq!(book.problem().unwrap(), "cannot read");
+    }
+}
