@@ -45,6 +45,30 @@ impl Store {
         }
     }
 
+    /// Where the copy of an event lay in Kafka that became its row; none without a row.
+    ///
+    /// For an event that its collector had to keep on disk first, so that its receipt names no such place.
+    pub async fn place_of_row(&self, receipt: &Receipt) -> Result<Option<Place>, StoreError> {
+        let mut session = self.session().await?;
+        let row = sqlx::query!(
+            r#"
+            SELECT kafka_partition, kafka_offset FROM events
+            WHERE
+                event_id = $1
+                AND received_at = coalesce((SELECT received_at FROM message_ids WHERE event_id = $1), $2)
+            "#,
+            receipt.event_id,
+            receipt.received_at
+        )
+        .fetch_optional(&mut *session);
+        let row = self.answer(row).await?;
+        session.finish();
+        Ok(row.map(|row| Place::Kafka {
+            partition: row.kafka_partition,
+            offset: row.kafka_offset,
+        }))
+    }
+
     /// The row of an event, if there is one.
     async fn stored(&self, receipt: &Receipt) -> Result<Option<Progress>, StoreError> {
         let mut session = self.session().await?;

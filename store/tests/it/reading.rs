@@ -220,3 +220,50 @@ async fn the_summary_counts_users_types_and_pages_of_its_window(pool: PgPool) {
     assert_eq!(summary.top_pages[1], ("/100".into(), 1));
     store.close().await;
 }
+
+#[sqlx::test(migrations = "../migrations")]
+async fn the_place_of_a_row_is_where_its_copy_lay(pool: PgPool) {
+    let store = store(&pool).await;
+    let lease = acquire(&store, 3).await;
+    let events = vec![cart_event(1), cart_event(2)];
+    let receipt = Receipt {
+        place: Place::Spool,
+        ..receipt(&events[1], 0, 0)
+    };
+    assert_eq!(store.place_of_row(&receipt).await.unwrap(), None);
+    store.ingest(&batch(3, &lease, events, 0)).await.unwrap();
+    let place = Place::Kafka {
+        partition: 3,
+        offset: 1,
+    };
+    assert_eq!(store.place_of_row(&receipt).await.unwrap(), Some(place));
+    store.close().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_look_for_rows_with_one_id_finds_them_and_no_others(pool: PgPool) {
+    let store = store(&pool).await;
+    let lease = acquire(&store, 0).await;
+    let events = vec![cart_event(1), cart_event(2), cart_event(3)];
+    let first = events[0].clone();
+    let since = first.received_at - TimeDelta::minutes(1);
+    let look = |limit| store.look_for_twice(since, limit);
+    store.ingest(&batch(0, &lease, events, 0)).await.unwrap();
+    let all = look(100).await.unwrap();
+    assert_eq!((all.among, all.found), (3, 0));
+    assert_eq!(look(2).await.unwrap().among, 2);
+    // What no path of ours does: the same id at another time.
+    sqlx::query(
+        "INSERT INTO events SELECT (copy).* FROM (
+            SELECT jsonb_populate_record(one, jsonb_build_object('received_at', received_at + interval '1 s')) AS copy
+            FROM events AS one WHERE event_id = $1
+        ) AS copies",
+    )
+    .bind(first.event_id)
+    .execute(&pool)
+    .await
+    .unwrap();
+    let all = look(100).await.unwrap();
+    assert_eq!((all.among, all.found), (4, 2));
+    store.close().await;
+}
