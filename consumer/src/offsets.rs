@@ -112,7 +112,7 @@ impl View {
                 .await?
                 .with_context(|| format!("partition {} has no lease", one.partition))?;
         }
-        println!("Done. A consumer that runs takes it up within a few seconds.");
+        println!("Done. A consumer that runs takes it up within ten seconds.");
         Ok(())
     }
 }

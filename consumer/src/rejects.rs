@@ -151,7 +151,7 @@ fn by() -> String {
     format!(
         "{}@{}",
         user.as_deref().unwrap_or("somebody"),
-        crate::run::owner()
+        crate::run::host()
     )
 }
 

@@ -1,8 +1,9 @@
-//! Reads a time's records once more, for rows that were lost after they had been stored, or for rules that
-//! have changed since.
+//! Reads a time's records once more: to be sure after a fault, or for rejects that a newer build can read.
 //!
 //! It moves leases back and lets the consumer do the rest, by the same statement as ever: what is stored
-//! stays, what was counted is not counted again, and only what is missing is added.
+//! stays as it is, and is not counted again. (It does not bring back rows that somebody deleted by hand: the
+//! ids of clients stay claimed, and the rollups have the rest already. A restored dump needs no replay; it
+//! brings its own offsets.)
 //!
 //! A lease has one offset, so a partition reads on from the first record of the asked time to the present.
 //! `--to` therefore bounds what must be read again, not what is: it spares the partitions that hold nothing
@@ -83,7 +84,7 @@ async fn plan_and_make(view: &View, wanted: &Replay) -> anyhow::Result<()> {
         println!("There is nothing to read again.");
         return Ok(());
     }
-    println!("Neither rows nor counts change for what is stored; only what is missing is added.");
+    println!("Neither rows nor counts change for what is stored.");
     if consent::given(wanted.consent)? {
         view.make(&moves, false).await?;
     }

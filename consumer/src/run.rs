@@ -233,8 +233,13 @@ async fn watch_halts(shared: Arc<Shared>, part: Part) {
 
 /// This process by host and id, as `consumer offsets show` prints it.
 pub fn owner() -> String {
+    format!("{}:{}", host(), std::process::id())
+}
+
+/// The host's name, as far as it tells it.
+pub fn host() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
         .or_else(|_| std::env::var("HOSTNAME"))
         .unwrap_or_else(|_| "consumer".to_owned());
-    format!("{}:{}", host.trim(), std::process::id())
+    host.trim().to_owned()
 }

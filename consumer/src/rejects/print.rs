@@ -75,8 +75,16 @@ pub(super) fn page(row: &RejectRow, audit: &[AuditRow], again: Result<Message, R
             ),
         );
     }
+    if row.handled.is_none() {
+        put("next", &next(row, again));
+    }
+    page
+}
+
+/// What can be done with a reject.
+fn next(row: &RejectRow, again: Result<Message, Refusal>) -> String {
     let place = place(row);
-    let next = match again {
+    match again {
         Ok(_) => format!("as it is: cargo run -p consumer -- rejects redrive {place}"),
         Err(Refusal::Again(_)) => {
             format!("once mended: cargo run -p consumer -- rejects redrive {place} --value FILE")
@@ -84,9 +92,7 @@ pub(super) fn page(row: &RejectRow, audit: &[AuditRow], again: Result<Message, R
         Err(Refusal::Report) => {
             format!("not to be sent again: cargo run -p consumer -- rejects dismiss {place}")
         }
-    };
-    put("next", &next);
-    page
+    }
 }
 
 /// One reject of the list, without its message, which a list has only in part.
@@ -213,19 +219,21 @@ mod tests {
             "{shown}"
         );
 
-        let row = reject(br#"{"type":"click"}"#);
+        let mut row = reject(br#"{"type":"click"}"#);
         let audit = [AuditRow {
             handled: Handled::Redriven,
-            by: "ann@host:1".into(),
+            by: "ann@host".into(),
             at: row.rejected_at,
             note: Some("a note".into()),
         }];
         let shown = page(&row, &audit, again(&row, None));
         assert!(
-            shown.contains("redriven at 2026-09-21T14:13:20.000Z by ann@host:1: a note"),
+            shown.contains("redriven at 2026-09-21T14:13:20.000Z by ann@host: a note"),
             "{shown}"
         );
         assert!(shown.ends_with("rejects redrive 3/17\n"), "{shown}");
+        row.handled = Some((Handled::Redriven, row.rejected_at));
+        assert!(!page(&row, &[], again(&row, None)).contains("next"));
     }
 
     #[test]
