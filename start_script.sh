@@ -16,6 +16,7 @@ bash start_script.sh [VERB] [FLAGS]
   dev                 brokers, Postgres, topic and tables only; you run the shop and the consumer
   down | status       stop everything | what runs, where
   stop|restart PART   broker1 broker2 broker3 postgres consumer app (and pgadmin, with Docker kafka-ui)
+  break PART | mend   kill -9 a part on purpose | start all that died or was stopped, as it was
   logs PART           the part's log
   psql [ARGS…]        psql in the database clickstream
 Flags
@@ -37,8 +38,8 @@ number() { case $2 in '' | *[!0-9]* | 0*) die "$1 needs a whole number above zer
 
 while [ $# -gt 0 ]; do
   case $1 in
-    up | dev | down | status) [ -z "$VERB" ] || die "One verb at a time: $VERB or $1"; VERB=$1 ;;
-    stop | restart | logs) VERB=$1 PART=${2:-} && { [ $# -eq 1 ] || shift; } ;;
+    up | dev | down | status | mend) [ -z "$VERB" ] || die "One verb at a time: $VERB or $1"; VERB=$1 ;;
+    stop | restart | logs | break) VERB=$1 PART=${2:-} && { [ $# -eq 1 ] || shift; } ;;
     psql) VERB=psql && shift && REST=("$@") && break ;;
     -d | --detach) DETACH=yes ;;
     --yes | -y) ASSUME_YES=yes ;;
@@ -67,7 +68,7 @@ else
   . "$ROOT/docker/native/native.sh"
 fi
 
-case $VERB in stop | restart | logs)
+case $VERB in stop | restart | logs | break)
   case " $(layer_parts) " in *" ${PART:-none} "*) ;; *) die "$VERB needs one of: $(layer_parts)" ;; esac
   ;;
 esac
@@ -144,6 +145,6 @@ case $VERB in
   up | dev) start_stack ;;
   down) lock_stack && layer_down && rm -f "$RUN/layer" && unlock_stack ;;
   psql) layer_psql ${REST[@]+"${REST[@]}"} ;;
-  stop | restart | logs) "layer_$VERB" "$PART" ;;
+  stop | restart | logs | break) "layer_$VERB" "$PART" ;;
   *) "layer_$VERB" ;;
 esac

@@ -2,6 +2,8 @@
 # Layer 1, Docker: docker/compose.yaml knows the parts, their order and their health; this file only tells Docker
 # Compose what to do and says what it does. Implements the same layer_… functions as docker/native/native.sh.
 
+# shellcheck source=docker/faults.sh
+. "$ROOT/docker/faults.sh"
 # shellcheck source=docker/native/folder.sh
 . "$ROOT/docker/native/folder.sh" # for the logs and the pid files
 # shellcheck source=docker/native/processes.sh
@@ -140,6 +142,18 @@ layer_stop_started() {
 }
 layer_restart() {
   case $1 in app | consumer) dc build setup && dc up -d --no-deps "$1" ;; *) dc restart "$1" ;; esac
+}
+# A part that is killed by hand is not restarted by Docker: that is left to `mend`.
+layer_break() {
+  runs "$1" || die "$1 does not run, so there is nothing to break. What is missing is started by: bash start_script.sh mend"
+  dc kill -s KILL "$1" && say_broken "$1"
+}
+layer_mend() {
+  local part missing=''
+  for part in $(dc ps --all --services | grep -vx setup); do runs "$part" || missing="$missing $part"; done
+  [ -n "$missing" ] || { say 'Everything runs; there is nothing to mend.'; return 0; }
+  # shellcheck disable=SC2086
+  dc up -d --no-build --no-recreate $missing && say "Running again:$missing."
 }
 layer_logs() { if [ -t 1 ]; then dc logs --tail 100 --follow "$1"; else dc logs --no-color --tail 200 "$1"; fi; }
 layer_psql() {

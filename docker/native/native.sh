@@ -3,6 +3,8 @@
 # that start_script.sh calls; docker/compose.sh implements the same ones.
 # Parts, in the order they start: postgres broker1 broker2 broker3 consumer app, and on demand pgadmin, traffic.
 
+# shellcheck source=docker/faults.sh
+. "$ROOT/docker/faults.sh"
 for file in folder processes kafka postgres tools programs pgadmin cluster preflight follow; do
   # shellcheck source=/dev/null
   . "$ROOT/docker/native/$file.sh"
@@ -73,6 +75,7 @@ layer_up() {
   step 'Topic and tables (consumer setup)'
   if [ "$1" = dev ]; then run_setup "$TARGET/debug/consumer"; else run_setup; fi || return 1
   done_note "topic ${KAFKA_TOPIC:-clickstream}, database clickstream"
+  printf '%s\n' "$wanted" >"$RUN/parts" # what `mend` brings back
   [ "$1" = dev ] || programs_up || return 1
   if [ "$WITH_PGADMIN" = yes ]; then
     step pgAdmin
@@ -187,6 +190,33 @@ layer_restart() {
   start_part "$1" || return 1
   if [ "$1" = postgres ]; then await_postgres $((SECONDS + 60)); else await_part "$1"; fi || return 1
   say "$1 runs."
+}
+
+layer_break() {
+  local pid
+  pid=$(pid_of "$1") || die "$1 does not run, so there is nothing to break. What is missing is started by: bash start_script.sh mend"
+  kill -KILL "$pid"
+  await_end "$1" "$pid" 5
+  say_broken "$1"
+}
+
+# What belongs to the stack and does not run, all at once: our programs wait for the servers by themselves.
+layer_mend() {
+  local part missing='' bad=0
+  [ -s "$RUN/layer" ] || die 'No stack of ours runs here. Start one with: bash start_script.sh'
+  lock_stack
+  for part in $(cat "$RUN/parts" 2>/dev/null || printf '%s' "$SERVERS consumer app"); do
+    alive "$part" || missing="$missing $part"
+  done
+  case $missing in *broker*) kafka_prepare || bad=1 ;; esac
+  case $missing in *postgres*) postgres_prepare || bad=1 ;; esac
+  for part in $missing; do start_part "$part" || bad=1; done
+  for part in $missing; do
+    if [ "$part" = postgres ]; then await_postgres $((SECONDS + 60)); else await_part "$part" 90; fi || bad=1
+  done
+  unlock_stack
+  if [ -z "$missing" ]; then say 'Everything runs; there is nothing to mend.'; elif [ "$bad" -eq 0 ]; then say "Running again:$missing."; fi
+  return "$bad"
 }
 
 layer_logs() {

@@ -6,6 +6,9 @@
 # Not target/site: `cargo leptos watch` empties that.
 WEB=$TARGET/web
 
+# Where the programs are taken from; the tests have built theirs already.
+PROGRAMS=${CLICKSHOP_PROGRAMS:-$TARGET/release}
+
 # Where a client on this machine reaches an address that may be 0.0.0.0.
 shop_addr() { printf '%s' "${LEPTOS_SITE_ADDR/#0.0.0.0:/127.0.0.1:}"; }
 
@@ -28,12 +31,13 @@ build_lab() {
   (cd "$ROOT" && cargo build --release -p lab)
 }
 
-start_consumer() { alive consumer || start_process consumer env KAFKA_BROKERS="$STACK_BROKERS" DATABASE_URL="$STACK_DATABASE_URL" OPS_ADDR="$CONSUMER_OPS_ADDR" "$TARGET/release/consumer" run; }
+start_consumer() { alive consumer || start_process consumer env KAFKA_BROKERS="$STACK_BROKERS" DATABASE_URL="$STACK_DATABASE_URL" OPS_ADDR="$CONSUMER_OPS_ADDR" "$PROGRAMS/consumer" run; }
 
 start_app() {
   alive app && return 0
   start_process app env KAFKA_BROKERS="$STACK_BROKERS" DATABASE_URL="$STACK_DATABASE_URL" OPS_ADDR="$APP_OPS_ADDR" \
-    LEPTOS_SITE_ADDR="$LEPTOS_SITE_ADDR" LEPTOS_SITE_ROOT="$WEB/site" LEPTOS_HASH_FILE_NAME="$WEB/hash.txt" "$TARGET/release/app"
+    SPOOL_DIR="$CLICKSHOP_DATA/spool" LEPTOS_SITE_ADDR="$LEPTOS_SITE_ADDR" LEPTOS_SITE_ROOT="$WEB/site" \
+    LEPTOS_HASH_FILE_NAME="$WEB/hash.txt" "$PROGRAMS/app"
 }
 
 # Health is asked at the operators' address: a request for a page would count as a visit.
@@ -47,10 +51,10 @@ consumer_ready() {
 }
 
 # A program that was built anew since it was started is started again by `up`.
-outdated() { alive "$1" && [ "$TARGET/release/$1" -nt "$RUN/$1.pid" ]; }
+outdated() { alive "$1" && [ "$PROGRAMS/$1" -nt "$RUN/$1.pid" ]; }
 
 # Topic and tables; safe to repeat.
-run_setup() { run_quietly "$LOGS/setup.log" with_settings 127.0.0.1:0 "${1:-$TARGET/release/consumer}" setup; }
+run_setup() { run_quietly "$LOGS/setup.log" with_settings 127.0.0.1:0 "${1:-$PROGRAMS/consumer}" setup; }
 
 # The bundle is older than a source it was made from.
 web_is_current() {

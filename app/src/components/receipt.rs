@@ -53,13 +53,16 @@ pub fn receipt(receipt: ReceiptView) -> AnyView {
         Progress::Unknown => false,
         Progress::Stored { .. } | Progress::Rejected { .. } => true,
     };
-    let (place_label, time_label) = if known {
-        ("In Kafka", "Accepted at")
+    let place_label = match (place, known) {
+        (Place::Kafka { .. }, true) => "In Kafka",
+        (Place::Kafka { .. }, false) => "In Kafka, says the address",
+        (Place::Spool, true) => "Kept on disk",
+        (Place::Spool, false) => "Kept on disk, says the address",
+    };
+    let time_label = if known {
+        "Accepted at"
     } else {
-        (
-            "In Kafka, says the address",
-            "Accepted at, says the address",
-        )
+        "Accepted at, says the address"
     };
     let title = if inside {
         view! { <h2>"Your receipt"</h2> }.into_any()
@@ -78,7 +81,12 @@ pub fn receipt(receipt: ReceiptView) -> AnyView {
         Place::Kafka { partition, offset } => {
             format!("topic {topic}, partition {partition}, offset {offset}")
         }
-        Place::Spool => "in the shop's own spool, on its way to Kafka".to_owned(),
+        Place::Spool => match progress {
+            Progress::Stored { .. } => {
+                "in the shop's own spool, before it came to Kafka".to_owned()
+            }
+            _ => "in the shop's own spool, on its way to Kafka".to_owned(),
+        },
     };
     let permalink = inside.then(|| {
         view! {
@@ -89,7 +97,7 @@ pub fn receipt(receipt: ReceiptView) -> AnyView {
     });
     view! {
         <article class="receipt" data-progress=progress_href>
-            {title} {status(&progress, known)} {known.then(|| journey(place, &progress))}
+            {title} {status(&progress, place, known)} {known.then(|| journey(place, &progress))}
             <dl class="receipt__facts">
                 <dt>"Event id"</dt>
                 <dd data-fact="event-id">{event_id}</dd>
@@ -116,8 +124,12 @@ pub fn receipt(receipt: ReceiptView) -> AnyView {
 
 /// One sentence that says how far the click has come; `known` when there is more than an address to
 /// say that there was one.
-fn status_text(progress: &Progress, known: bool) -> String {
+fn status_text(progress: &Progress, place: Place, known: bool) -> String {
     match progress {
+        Progress::Waiting if known && place == Place::Spool => {
+            "Accepted: Kafka cannot take your click now, so it is kept on disk, on its way."
+                .to_owned()
+        }
         Progress::Waiting if known => {
             "Accepted: your click is in Kafka and on its way to Postgres.".to_owned()
         }
@@ -134,7 +146,7 @@ fn status_text(progress: &Progress, known: bool) -> String {
     }
 }
 
-fn status(progress: &Progress, known: bool) -> AnyView {
+fn status(progress: &Progress, place: Place, known: bool) -> AnyView {
     let class = match progress {
         Progress::Waiting => "receipt__status receipt__status--waiting",
         Progress::Stored { .. } => "receipt__status receipt__status--stored",
@@ -142,7 +154,7 @@ fn status(progress: &Progress, known: bool) -> AnyView {
     };
     view! {
         <p class=class data-status="">
-            {status_text(progress, known)}
+            {status_text(progress, place, known)}
         </p>
     }
     .into_any()
@@ -152,8 +164,11 @@ fn journey(place: Place, progress: &Progress) -> AnyView {
     const DONE: &str = "journey__step journey__step--done";
     const NOW: &str = "journey__step journey__step--now";
     const AHEAD: &str = "journey__step";
-    let in_kafka = matches!(place, Place::Kafka { .. });
     let waiting = matches!(progress, Progress::Waiting);
+    // What is stored came through Kafka, wherever it lay before.
+    let in_kafka = matches!(place, Place::Kafka { .. }) || !waiting;
+    let on_disk =
+        (place == Place::Spool).then(|| view! { <li class=DONE>"Kept on the shop's disk"</li> });
     let last = match progress {
         Progress::Rejected { .. } => "Kept in rejected_events",
         Progress::Waiting | Progress::Unknown | Progress::Stored { .. } => "A row in Postgres",
@@ -161,6 +176,7 @@ fn journey(place: Place, progress: &Progress) -> AnyView {
     view! {
         <ol class="journey">
             <li class=DONE>"Accepted by the shop"</li>
+            {on_disk}
             <li class=if in_kafka { DONE } else { NOW }>"In Kafka, on enough brokers"</li>
             <li class=if waiting && in_kafka { NOW } else if waiting { AHEAD } else { DONE }>
                 {last}

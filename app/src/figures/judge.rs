@@ -108,9 +108,9 @@ fn about_partitions(partitions: &[Partition], problems: &mut Vec<String>) {
             if numbers.len() == 1 { "" } else { "s" },
             list(&numbers),
             if waiting == 1 {
-                "1 event waits".to_owned()
+                "1 record waits".to_owned()
             } else {
-                format!("{} events wait", count(waiting))
+                format!("{} records wait", count(waiting))
             },
             span(longest)
         ));
@@ -243,7 +243,7 @@ mod tests {
     #[case(|f: &mut Figures| f.partitions.iter_mut().for_each(|p| p.in_sync = vec![1]),
         "Partitions 0 and 1 have too few complete copies: Kafka takes no events there.")]
     #[case(|f: &mut Figures| { f.partitions[0].lag_events = Some(3); f.partitions[0].still_s = Some(6.2) },
-        "Nobody reads partition 0: 3 events wait for 6.2 s. Is the consumer running?")]
+        "Nobody reads partition 0: 3 records wait for 6.2 s. Is the consumer running?")]
     #[case(|f: &mut Figures| f.partitions[0].missed_events = 1,
         "Retention took 1 event of partition 0 before it was read.")]
     #[case(|f: &mut Figures| f.spool = Some(Spool {

@@ -28,7 +28,8 @@ pub struct Figures {
     pub books: Option<Books>,
     /// The spool of the process that answers; none when it has none.
     pub spool: Option<Spool>,
-    /// Events that are in Kafka and not read yet; none while nobody can tell.
+    /// Records that are in Kafka and not read yet: events, and the collectors' reports, of which each sends at
+    /// most one a second. None while nobody can tell.
     pub lag_events: Option<u64>,
     /// For how long the oldest of them has been waiting, in seconds.
     pub lag_s: Option<f64>,
@@ -155,7 +156,7 @@ pub struct Partition {
     pub end_offset: Option<u64>,
     /// The offset that is read next: everything below it is in Postgres. None before the first time.
     pub stored_offset: Option<u64>,
-    /// Events between the two.
+    /// Records between the two.
     pub lag_events: Option<u64>,
     /// For how long the oldest of them has been waiting, in seconds.
     pub lag_s: Option<f64>,

@@ -12,11 +12,17 @@ use chrono::{DateTime, TimeDelta, Utc};
 use collector::{Accepted, Waited};
 use domain::receipt::{Place, Progress, Receipt};
 use domain::wire::time_text;
+use serde::Serialize;
 use std::time::Duration;
 use uuid::Uuid;
 
 /// How long a row may take to be read before the receipt says "on its way": Postgres may be away.
 const READ_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How often it is looked whether a spooled event has come to Kafka.
+const LOOK_FOR_PLACE_EVERY: Duration = Duration::from_millis(100);
+/// How long its row may take after that before its place alone is news.
+const PLACE_PATIENCE: Duration = Duration::from_millis(300);
 
 /// How long the row counts more than the offsets: until then these may still be those of a topic that
 /// has been made anew.
@@ -70,13 +76,62 @@ pub fn query(receipt: &Receipt) -> String {
     }
 }
 
-/// How far an event has come, after at most `patience`. While nobody can say, it is on its way.
-pub async fn progress(shop: &Shop, receipt: &Receipt, patience: Duration) -> Progress {
+/// What there is to say of an event by now.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct News {
+    /// The receipt; of a spooled event with its place in Kafka, once it has come there.
+    pub receipt: Receipt,
+    /// How far the event has come.
+    #[serde(flatten)]
+    pub progress: Progress,
+}
+
+/// News of an event, after at most `patience`. While nobody can say, it is on its way.
+pub async fn news(shop: &Shop, receipt: &Receipt, patience: Duration) -> News {
     let waited = tokio::select! {
         waited = shop.collector.wait_stored(receipt, patience) => waited,
+        () = placed(shop, receipt) => Waited::NotYet,
         () = shop.stop.cancelled() => Waited::NotYet,
     };
     tracing::debug!(event_id = %receipt.event_id, ?waited, "looking for the row");
+    let mut receipt = Receipt {
+        place: place_now(shop, receipt),
+        ..*receipt
+    };
+    let progress = progress(shop, &receipt, waited).await;
+    // Another process may have brought it to Kafka, or this one before it was started anew.
+    if let (Place::Spool, Progress::Stored { .. }) = (receipt.place, &progress) {
+        let found = shop.store.place_of_row(&receipt);
+        if let Ok(Ok(Some(place))) = tokio::time::timeout(READ_PATIENCE, found).await {
+            receipt.place = place;
+        }
+    }
+    News { receipt, progress }
+}
+
+/// Where an event lies: a spooled one comes to Kafka later.
+fn place_now(shop: &Shop, receipt: &Receipt) -> Place {
+    match receipt.place {
+        Place::Spool => shop.collector.place_of(receipt.event_id),
+        Place::Kafka { .. } => None,
+    }
+    .unwrap_or(receipt.place)
+}
+
+/// Waits until a spooled event has come to Kafka, and a moment longer, in which it mostly becomes a row.
+/// For any other one there is nothing to wait for, and no end.
+async fn placed(shop: &Shop, receipt: &Receipt) {
+    if receipt.place != Place::Spool {
+        return std::future::pending().await;
+    }
+    while place_now(shop, receipt) == Place::Spool {
+        tokio::time::sleep(LOOK_FOR_PLACE_EVERY).await;
+    }
+    tokio::time::sleep(PLACE_PATIENCE).await;
+}
+
+/// How far the event has come, which was waited for so.
+async fn progress(shop: &Shop, receipt: &Receipt, waited: Waited) -> Progress {
     // Asked for in either case: after a topic was made anew the offsets tell nothing, the row does.
     let found = shop.store.progress(&shop.topic, receipt);
     match tokio::time::timeout(READ_PATIENCE, found).await {
@@ -99,13 +154,8 @@ fn without_a_row(waited: Waited, age: TimeDelta) -> Progress {
 }
 
 /// Everything that a receipt says, for a page of its own or `inside` another.
-pub fn view(
-    shop: &Shop,
-    receipt: &Receipt,
-    message: Option<String>,
-    progress: Progress,
-    inside: bool,
-) -> ReceiptView {
+pub fn view(shop: &Shop, news: News, message: Option<String>, inside: bool) -> ReceiptView {
+    let News { receipt, progress } = news;
     let waiting = progress == Progress::Waiting;
     ReceiptView {
         event_id: receipt.event_id.to_string(),
@@ -113,18 +163,19 @@ pub fn view(
         place: receipt.place,
         topic: shop.topic.to_string(),
         brokers: shop.brokers.to_string(),
-        select: select(receipt, message.as_deref(), &progress),
+        select: select(&receipt, message.as_deref(), &progress),
         message,
         progress,
-        href: address(receipt),
-        progress_href: waiting.then(|| progress_address(receipt)),
+        href: address(&receipt),
+        progress_href: waiting.then(|| progress_address(&receipt)),
         inside,
     }
 }
 
-/// The view of an event that was accepted just now.
-pub fn fresh_view(shop: &Shop, accepted: Accepted, progress: Progress) -> ReceiptView {
-    view(shop, &accepted.receipt, Some(accepted.json), progress, true)
+/// The view of an event that was accepted just now, after at most `patience`.
+pub async fn fresh_view(shop: &Shop, accepted: Accepted, patience: Duration) -> ReceiptView {
+    let news = news(shop, &accepted.receipt, patience).await;
+    view(shop, news, Some(accepted.json), true)
 }
 
 /// The query that shows the row: a product choice lies in the table for people, by its key; everything

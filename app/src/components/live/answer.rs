@@ -42,7 +42,8 @@ fn follow(root: Element) {
                 return;
             }
             match reply {
-                Some(reply) if reply.ok && !is_waiting(&root, &reply.html) => {
+                // Another address to ask is news, too: a click that was kept on disk has come to Kafka.
+                Some(reply) if reply.ok && waits_at(&root, &reply.html).as_ref() != Some(&href) => {
                     return show(&root, &reply.html);
                 }
                 Some(reply) if reply.ok => sleep(PAUSE_MS).await,
@@ -52,16 +53,12 @@ fn follow(root: Element) {
     });
 }
 
-/// Whether the server's HTML is still a waiting receipt. Asked of the elements, never of the text: a
-/// visitor's name may read like an attribute.
-fn is_waiting(root: &Element, html: &str) -> bool {
-    let piece = root
-        .owner_document()
-        .and_then(|page| page.create_element("div").ok());
-    piece.is_some_and(|piece| {
-        piece.set_inner_html(html);
-        next_address(&piece).is_some()
-    })
+/// Where the server's HTML says to ask next, if it is still a waiting receipt. Asked of the elements, never
+/// of the text: a visitor's name may read like an attribute.
+fn waits_at(root: &Element, html: &str) -> Option<String> {
+    let piece = root.owner_document()?.create_element("div").ok()?;
+    piece.set_inner_html(html);
+    next_address(&piece)
 }
 
 fn next_address(root: &Element) -> Option<String> {

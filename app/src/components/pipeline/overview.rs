@@ -9,9 +9,15 @@ use leptos::prelude::*;
 pub fn gauges(figures: &Figures) -> AnyView {
     let books = figures.books.as_ref();
     let (behind, oldest) = match (figures.lag_events, figures.lag_s) {
-        (Some(0), _) => ("0 s".to_owned(), "nothing waits in Kafka".to_owned()),
-        (Some(lag), Some(seconds)) => (span(seconds), format!("{} in Kafka", many(lag, "event"))),
-        (Some(lag), None) => ("–".to_owned(), format!("{} in Kafka", many(lag, "event"))),
+        (Some(0), _) => ("0 s".to_owned(), "nothing is unread".to_owned()),
+        (Some(lag), Some(seconds)) => (
+            span(seconds),
+            format!("{} unread in Kafka", many(lag, "record")),
+        ),
+        (Some(lag), None) => (
+            "–".to_owned(),
+            format!("{} unread in Kafka", many(lag, "record")),
+        ),
         (None, _) => ("–".to_owned(), "not known".to_owned()),
     };
     let leaves = match (
@@ -24,8 +30,8 @@ pub fn gauges(figures: &Figures) -> AnyView {
             "until Kafka drops the oldest unread event".to_owned(),
         ),
         (None, Some(0), Some(kept)) => (
-            span(words_seconds(kept)),
-            "Kafka keeps an event; none is unread".to_owned(),
+            span(as_f64(kept)),
+            "is how long Kafka keeps an event; nothing is unread".to_owned(),
         ),
         _ => (
             "–".to_owned(),
@@ -40,7 +46,7 @@ pub fn gauges(figures: &Figures) -> AnyView {
             {twice(books)}
             {gauge("gauge--small", quiet, figures.read_per_s.map_or_else(|| "–".to_owned(), rate), "read a second", "over the last ten seconds".to_owned())}
             {gauge("gauge--small", warn_if(figures.lag_s.is_some_and(|lag| lag > 10.0)), behind, "behind", oldest)}
-            {gauge("gauge--small", warn_if(figures.oldest_leaves_in_s.is_some_and(|left| left < 86_400.0)), leaves.0, "left", leaves.1)}
+            {gauge("gauge--small", warn_if(figures.oldest_leaves_in_s.is_some_and(|left| left < 86_400.0)), leaves.0, "to spare", leaves.1)}
         </dl>
     }
     .into_any()
@@ -160,7 +166,7 @@ fn spool(figures: &Figures) -> AnyView {
         Some(spool) => (Mood::Good, format!("room for {}", bytes(spool.max_bytes))),
     };
     let waiting = all.max(figures.spool.as_ref().map(|spool| spool.waiting_events));
-    stop(mood, "Spool", count_or_dash(waiting), "wait on disk", state)
+    stop(mood, "Spool", count_or_dash(waiting), "on disk", state)
 }
 
 fn kafka(figures: &Figures) -> AnyView {
@@ -177,7 +183,7 @@ fn kafka(figures: &Figures) -> AnyView {
         Mood::of(!bad),
         "Kafka",
         count_or_dash(figures.lag_events),
-        "wait to be read",
+        "unread",
         state,
     )
 }
@@ -211,11 +217,12 @@ fn postgres(figures: &Figures) -> AnyView {
     } else {
         "does not answer"
     };
+    let what = if rows == Some(1) { "row" } else { "rows" };
     stop(
         Mood::of(rows.is_some()),
         "Postgres",
         count_or_dash(rows),
-        "rows",
+        what,
         state.to_owned(),
     )
 }
@@ -243,6 +250,6 @@ fn stop(
 
 /// Whole seconds to reckon with.
 #[expect(clippy::cast_precision_loss, reason = "no retention is that long")]
-const fn words_seconds(seconds: u64) -> f64 {
+const fn as_f64(seconds: u64) -> f64 {
     seconds as f64
 }

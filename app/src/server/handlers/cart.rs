@@ -148,8 +148,7 @@ async fn added(
             .into_response()
         }
         Shape::Fragment => {
-            let progress = receipts::progress(shop, &receipt, FIRST_LOOK).await;
-            let view = receipts::fresh_view(shop, accepted, progress);
+            let view = receipts::fresh_view(shop, accepted, FIRST_LOOK).await;
             let count = cart.len();
             fragment(StatusCode::OK, move || {
                 view! {

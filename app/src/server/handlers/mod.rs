@@ -61,7 +61,7 @@ fn not_accepted(error: &AcceptError) -> (StatusCode, String) {
         ),
         AcceptError::Unavailable { .. } => (
             StatusCode::SERVICE_UNAVAILABLE,
-            "Kafka did not take your click in time, so it does not count as accepted. \
+            "Neither Kafka nor the shop's own disk could take your click, so it does not count as accepted. \
              Your choices are kept; please try again (it cannot be counted twice)."
                 .to_owned(),
         ),

@@ -12,7 +12,9 @@ use crate::server::render::{fragment, page};
 use crate::server::state::Shop;
 use crate::server::visitor::Visitor;
 use axum::Json;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
@@ -26,27 +28,44 @@ const PAGE_PATIENCE: Duration = Duration::from_millis(300);
 /// How long an island's question is held open for news.
 const LONG_POLL: Duration = Duration::from_secs(10);
 
+/// A request for a receipt: its address read, and what the browser carries along.
+pub struct Asked {
+    /// The receipt; none when the address is that of none.
+    receipt: Option<Receipt>,
+    /// Whether the page asks by itself, again.
+    again: bool,
+    /// The JSON of the click, in the browser that sent it.
+    message: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Asked {
+    type Rejection = PathRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, PathRejection> {
+        let Path(id) = Path::<String>::from_request_parts(parts, state).await?;
+        let query = Form::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        Ok(Self {
+            receipt: receipts::read(&id, &query),
+            again: query.get("again").is_some(),
+            message: cookies::read(&parts.headers, SENT),
+        })
+    }
+}
+
 /// The receipt as a page. It loads itself again, without being another page view, until there is no
 /// news to come.
-pub async fn show(
-    State(shop): State<Shop>,
-    visitor: Visitor,
-    Path(id): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response {
-    let query = Form::parse(query.unwrap_or_default().as_bytes());
-    let Some(receipt) = receipts::read(&id, &query) else {
+pub async fn show(State(shop): State<Shop>, visitor: Visitor, asked: Asked) -> Response {
+    let Some(receipt) = asked.receipt else {
         return not_found::answer(&shop, &visitor);
     };
-    if query.get("again").is_none() {
+    if !asked.again {
         shop.views.record(&visitor);
     }
-    let progress = receipts::progress(&shop, &receipt, PAGE_PATIENCE).await;
-    let message = cookies::read(&headers, SENT);
-    let back = address::shop(&message.as_deref().map(choice_of).unwrap_or_default());
-    let refresh = (progress == Progress::Waiting).then(|| refresh(&receipt));
-    let view = receipts::view(&shop, &receipt, message, progress, false);
+    let news = receipts::news(&shop, &receipt, PAGE_PATIENCE).await;
+    let back = asked.message.as_deref().map(choice_of).unwrap_or_default();
+    let back = address::shop(&back);
+    let refresh = (news.progress == Progress::Waiting).then(|| refresh(&news.receipt));
+    let view = receipts::view(&shop, news, asked.message, false);
     let frame = Frame {
         title: "Your receipt".to_owned(),
         cart_items: visitor.cart.len(),
@@ -54,29 +73,23 @@ pub async fn show(
         refresh,
         ..Frame::default()
     };
+    let staff = visitor.staff;
     page(&shop, &visitor, StatusCode::OK, frame, || {
-        content(view, back)
+        content(view, back, staff)
     })
 }
 
 /// News of a receipt: held open until there is some, at most [`LONG_POLL`]. JSON, unless an island asks.
-pub async fn progress(
-    State(shop): State<Shop>,
-    Path(id): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response {
-    let query = Form::parse(query.unwrap_or_default().as_bytes());
-    let Some(receipt) = receipts::read(&id, &query) else {
+pub async fn progress(State(shop): State<Shop>, headers: HeaderMap, asked: Asked) -> Response {
+    let Some(receipt) = asked.receipt else {
         let error = json!({ "error": "no receipt has this address" });
         return (StatusCode::NOT_FOUND, Json(error)).into_response();
     };
-    let progress = receipts::progress(&shop, &receipt, LONG_POLL).await;
+    let news = receipts::news(&shop, &receipt, LONG_POLL).await;
     if Shape::of(&headers, Shape::Json) != Shape::Fragment {
-        return ([(header::CACHE_CONTROL, "no-store")], Json(progress)).into_response();
+        return ([(header::CACHE_CONTROL, "no-store")], Json(news)).into_response();
     }
-    let message = cookies::read(&headers, SENT);
-    let view = receipts::view(&shop, &receipt, message, progress, true);
+    let view = receipts::view(&shop, news, asked.message, true);
     fragment(StatusCode::OK, || markup(view))
 }
 

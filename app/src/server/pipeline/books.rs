@@ -1,6 +1,7 @@
 //! What Postgres tells: the books, and who has read how far.
 
-use crate::figures::{Books, Direct};
+use crate::figures::{Books, Direct, Twice};
+use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use store::{Balance, LeaseRow, Store, StoreError};
@@ -11,6 +12,11 @@ use tokio::time::Instant;
 const EVERY: Duration = Duration::from_secs(1);
 /// An answer counts for so long; after that Postgres is silent. The store itself has more patience.
 const FRESH: Duration = Duration::from_millis(2500);
+/// Every so many answers some rows are looked at, for two with one id; this many.
+const LOOK_EVERY: i64 = 5;
+const LOOK_AT_ROWS: u32 = 200;
+/// They are taken from the last hour, each time from another minute of it on.
+const LOOK_BACK_MIN: i64 = 60;
 
 /// The last answer.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +24,8 @@ pub struct Told {
     answer: Option<(Instant, Answer)>,
     /// Whether the last question failed.
     failed: bool,
+    /// What the last look at rows has found.
+    twice: Option<Twice>,
 }
 
 #[derive(Debug, Clone)]
@@ -34,7 +42,10 @@ impl Told {
 
     /// The books; none while Postgres is silent.
     pub fn books(&self) -> Option<Books> {
-        Some(books(&self.fresh()?.balance))
+        Some(Books {
+            twice: self.twice,
+            ..books(&self.fresh()?.balance)
+        })
     }
 
     /// The leases; none while Postgres is silent.
@@ -60,13 +71,14 @@ impl Told {
         Self {
             answer: Some((Instant::now(), Answer { balance, leases })),
             failed: false,
+            twice: None,
         }
     }
 }
 
 /// Asks once a second, and tells. Never ends by itself.
 pub async fn ask_postgres(store: Store, topic: String, told: watch::Sender<Told>) {
-    loop {
+    for turn in 0.. {
         let asked = Instant::now();
         match ask(&store, &topic).await {
             Ok(answer) => told.send_modify(|told| {
@@ -78,8 +90,29 @@ pub async fn ask_postgres(store: Store, topic: String, told: watch::Sender<Told>
                 told.send_modify(|told| told.failed = true);
             }
         }
+        if turn % LOOK_EVERY == 0
+            && let Some(twice) = look_for_twice(&store, turn / LOOK_EVERY).await
+        {
+            told.send_modify(|told| told.twice = Some(twice));
+        }
         tokio::time::sleep_until(asked + EVERY).await;
     }
+}
+
+/// Looks at some rows; at the oldest there are when none is of the last hour. None when Postgres cannot say.
+async fn look_for_twice(store: &Store, look: i64) -> Option<Twice> {
+    let minutes = LOOK_BACK_MIN - look * 7 % LOOK_BACK_MIN;
+    let recent = Utc::now() - TimeDelta::minutes(minutes);
+    for since in [recent, DateTime::UNIX_EPOCH] {
+        let seen = store.look_for_twice(since, LOOK_AT_ROWS).await.ok()?;
+        if seen.among > 0 {
+            return Some(Twice {
+                found: seen.found,
+                among: seen.among,
+            });
+        }
+    }
+    Some(Twice { found: 0, among: 0 })
 }
 
 async fn ask(store: &Store, topic: &str) -> Result<Answer, StoreError> {

@@ -93,11 +93,11 @@ fn lag_line(figures: &Figures) -> String {
     let unread = match (figures.lag_events, figures.lag_s) {
         (None, _) => "how much is unread is not known".to_owned(),
         (Some(0), _) => "nothing is unread".to_owned(),
-        (Some(lag), None) => format!("{} unread", many(lag, "event")),
+        (Some(lag), None) => format!("{} unread", many(lag, "record")),
         (Some(lag), Some(oldest)) => {
             format!(
                 "{} unread, the oldest for {}",
-                many(lag, "event"),
+                many(lag, "record"),
                 span(oldest)
             )
         }
