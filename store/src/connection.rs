@@ -49,6 +49,7 @@ pub struct Store {
     pool: PgPool,
     /// How long to wait for any answer: longer than Postgres' own limit, for when Postgres cannot speak.
     patience: Duration,
+    pub(crate) lock_timeout: Duration,
     pub(crate) copy_from: usize,
     pub(crate) optimism: Arc<Optimism>,
 }
@@ -71,6 +72,7 @@ impl Store {
         Ok(Self {
             pool,
             patience: options.statement_timeout + Duration::from_secs(2),
+            lock_timeout: options.lock_timeout,
             copy_from: options.copy_from,
             optimism: Arc::default(),
         })

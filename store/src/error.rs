@@ -39,6 +39,23 @@ fn is_away(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Whether our own `lock_timeout` ended the statement.
+pub(crate) fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    is_said(error, "55P03")
+}
+
+/// Whether Postgres ended the connection because somebody told it to: its operator, or a successor in a lease.
+pub(crate) fn was_ended(error: &sqlx::Error) -> bool {
+    is_said(error, "57P01")
+}
+
+/// Whether Postgres answered with this SQLSTATE.
+pub(crate) fn is_said(error: &sqlx::Error, sqlstate: &str) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(|said| said.code().as_deref() == Some(sqlstate))
+}
+
 /// Broken connections, no connection left for us, and a server that ends, crashed or starts.
 fn serves_nobody(sqlstate: &str) -> bool {
     sqlstate.starts_with("08") || matches!(sqlstate, "53300" | "57P01" | "57P02" | "57P03")
@@ -47,7 +64,8 @@ fn serves_nobody(sqlstate: &str) -> bool {
 /// A batch that was not written. In each case nothing of it was, or ([`Self::Transient`]) all of it may have been.
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
-    /// Another holder has the lease, or stands elsewhere: nothing was written. Acquire again, or stop.
+    /// Another holder has the lease, or it stands elsewhere: nothing was written, or all of it just before the other
+    /// took over. Acquire again after a while, or stop.
     #[error("the lease is held by another, or does not stand at the batch's first offset")]
     Fenced,
     /// Postgres is away, or the connection broke: the outcome is unknown. Acquire again, and start where

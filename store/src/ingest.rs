@@ -3,7 +3,7 @@
 use crate::columns::{EventColumns, RejectColumns, ReportColumns};
 use crate::connection::Store;
 use crate::copy::{self, Attempt};
-use crate::error::IngestError;
+use crate::error::{IngestError, was_ended};
 use crate::lease::{LastRecord, PartitionKey};
 use chrono::{DateTime, Utc};
 use domain::report::CollectorReport;
@@ -11,7 +11,12 @@ use domain::{Choice, Event, LastSeen, NextOffset, Reject};
 use serde_json::{Map, Value};
 use sqlx::postgres::PgConnection;
 use sqlx::types::Json;
+use std::time::Duration;
 use uuid::Uuid;
+
+/// How long a writer that lost its connection waits to hear why, and how long before it asks again.
+const SOON: Duration = Duration::from_secs(3);
+const A_MOMENT: Duration = Duration::from_millis(50);
 
 /// Consecutive records of one partition, decoded.
 #[derive(Debug, Clone)]
@@ -103,7 +108,13 @@ impl Store {
                     };
                 }
                 Err(error) => match IngestError::from(error) {
-                    unknown @ IngestError::Transient(_) => return Err(unknown),
+                    IngestError::Transient(error) => {
+                        drop(session);
+                        return Err(match self.is_superseded(batch, &error).await {
+                            true => IngestError::Fenced,
+                            false => IngestError::Transient(error),
+                        });
+                    }
                     // Undone; the statement says what is the matter, if anything is.
                     _ => self.optimism.refused(),
                 },
@@ -114,6 +125,33 @@ impl Store {
         let outcome = self.answer(statement).await?;
         session.finish();
         batch.ingested(0, &outcome)
+    }
+}
+
+impl Store {
+    /// Whether a transaction that broke was ended by who took its lease: then its client must not take it back at
+    /// once. False when Postgres does not say so soon.
+    async fn is_superseded(&self, batch: &Batch, error: &sqlx::Error) -> bool {
+        let asked = async {
+            loop {
+                let mut session = self.session().await?;
+                let superseded = sqlx::query_file_scalar!(
+                    "queries/superseded.sql",
+                    batch.key.topic,
+                    batch.key.partition,
+                    batch.epoch
+                )
+                .fetch_optional(&mut *session)
+                .await?;
+                session.finish();
+                // Who ended it may have done so to get at the lease, which takes a moment.
+                if superseded.is_some() || !was_ended(error) {
+                    return Ok::<_, sqlx::Error>(superseded.is_some());
+                }
+                tokio::time::sleep(A_MOMENT).await;
+            }
+        };
+        matches!(tokio::time::timeout(SOON, asked).await, Ok(Ok(true)))
     }
 }
 

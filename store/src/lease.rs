@@ -5,8 +5,12 @@
 //! in the same statement as the rows.
 
 use crate::connection::Store;
-use crate::error::StoreError;
+use crate::error::{StoreError, is_lock_timeout};
 use domain::{LastSeen, NextOffset};
+use std::time::Duration;
+
+/// How long a commit takes, or a small batch; who holds a lease's row for longer may be frozen.
+const A_COMMIT: Duration = Duration::from_millis(200);
 
 /// One partition of one topic.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -79,22 +83,28 @@ impl Store {
     ///
     /// Bumping the epoch waits for a statement of the former holder that is under way, so what is returned
     /// is where that one really ended. Always use it after an unknown outcome; a plain read could be stale.
-    /// A transaction of the former holder is not waited for but ended: its client may be frozen.
+    /// A transaction of the former holder is given the time of a commit and then ended: its client may be frozen.
     pub async fn acquire(
         &self,
         key: &PartitionKey,
         holder: &Holder,
         first: &FirstContact,
     ) -> Result<Lease, StoreError> {
-        // Before the bump, so that it does not wait for such a transaction; and after it, for one that began
-        // meanwhile: any later one finds that its epoch is over before it writes.
-        self.end_writers(key).await?;
-        if let Some(lease) = self.take(key, holder).await? {
+        let taken = match self.take(key, holder, A_COMMIT).await {
+            // Either a slow statement, which ends, or a transaction whose client froze before its commit.
+            Err(StoreError::Unavailable(error)) if is_lock_timeout(&error) => {
+                self.end_writers(key).await?;
+                self.take(key, holder, self.lock_timeout).await?
+            }
+            taken => taken?,
+        };
+        if let Some(lease) = taken {
+            // Those that began under the former epoch; any later one finds that its epoch is over before it writes.
             self.end_writers(key).await?;
             return Ok(lease);
         }
         self.register(key, holder, first).await?;
-        match self.take(key, holder).await? {
+        match self.take(key, holder, self.lock_timeout).await? {
             Some(lease) => Ok(lease),
             // Nobody deletes leases; the row was written a moment ago.
             None => Err(StoreError::Broken(sqlx::Error::RowNotFound)),
@@ -170,8 +180,13 @@ impl Store {
         Ok(())
     }
 
-    /// Bumps the epoch of a lease that is there.
-    async fn take(&self, key: &PartitionKey, holder: &Holder) -> Result<Option<Lease>, StoreError> {
+    /// Bumps the epoch of a lease that is there, waiting for its row no longer than `patience`.
+    async fn take(
+        &self,
+        key: &PartitionKey,
+        holder: &Holder,
+        patience: Duration,
+    ) -> Result<Option<Lease>, StoreError> {
         let mut session = self.session().await?;
         let row = sqlx::query_file_as!(
             LeaseColumns,
@@ -179,11 +194,15 @@ impl Store {
             key.topic,
             key.partition,
             holder.owner,
+            format!("{}ms", patience.as_millis()),
         )
         .fetch_optional(&mut *session);
-        let row = self.answer(row).await?;
-        session.finish();
-        Ok(row.map(Lease::from))
+        let row = self.answer(row).await;
+        // Who waited in vain needs the connection again at once.
+        if row.as_ref().err().is_none_or(is_lock_timeout) {
+            session.finish();
+        }
+        Ok(row?.map(Lease::from))
     }
 
     /// Writes down where reading begins, for every partition that has no lease yet; changes no other.

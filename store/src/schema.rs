@@ -1,7 +1,7 @@
 //! The tables are as this build expects them, however many processes start at once.
 
 use crate::connection::Store;
-use crate::error::StoreError;
+use crate::error::{StoreError, is_said};
 use sqlx::Connection;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 
@@ -39,7 +39,7 @@ impl Store {
         };
         let applied = match self.answer(applied).await {
             Ok(applied) => applied,
-            Err(error) if says(&error, UNDEFINED_TABLE) => return Ok(false),
+            Err(error) if is_said(&error, UNDEFINED_TABLE) => return Ok(false),
             Err(error) => return Err(error.into()),
         };
         session.finish();
@@ -62,11 +62,4 @@ fn driver_error(error: MigrateError) -> sqlx::Error {
         MigrateError::Execute(inner) | MigrateError::ExecuteMigration(inner, _) => inner,
         other => other.into(),
     }
-}
-
-/// Whether Postgres answered with this SQLSTATE.
-fn says(error: &sqlx::Error, sqlstate: &str) -> bool {
-    error
-        .as_database_error()
-        .is_some_and(|said| said.code().as_deref() == Some(sqlstate))
 }

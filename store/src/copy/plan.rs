@@ -138,11 +138,7 @@ mod tests {
         events[1].1.occurred_at += chrono::TimeDelta::microseconds(1);
         events[2].1.boot = Some(Uuid::from_u128(7));
         let counts = Plan::of(&events).counts();
-        let minutes: Vec<_> = counts
-            .minute
-            .iter()
-            .map(DateTime::timestamp)
-            .collect();
+        let minutes: Vec<_> = counts.minute.iter().map(DateTime::timestamp).collect();
         assert_eq!(minutes, [1_790_000_040, 1_790_000_100]);
         assert_eq!(
             (counts.minute_events, counts.minute_clicks),
