@@ -11,7 +11,7 @@ use super::watch::{self, Watch};
 use crate::stack::program::{free_port, said};
 use crate::stack::topic::Ends;
 use crate::stack::{Servers, Topic, World, until};
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use std::collections::BTreeMap;
@@ -28,6 +28,9 @@ pub const STOP: Duration = Duration::from_secs(10);
 const AT_ONCE: Duration = Duration::from_millis(400);
 /// Collectors report each second; after this nothing more comes from them.
 const LAST_REPORT: Duration = Duration::from_millis(1_500);
+
+/// The operator's verbs, one after the other, that a halt names as its repair.
+pub type Repair = Vec<Vec<String>>;
 
 /// How much of everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -360,9 +363,19 @@ impl<'a> Scene<'a> {
 
     /// Which partitions stand still, as a consumer says it since `from` bytes of its log: the repair by
     /// partition.
-    pub fn halts(&self, consumer: &str, from: usize) -> anyhow::Result<BTreeMap<i32, String>> {
+    pub fn halts(&self, consumer: &str, from: usize) -> anyhow::Result<BTreeMap<i32, Repair>> {
         let said = said(&self.world.log(consumer))?;
         Ok(halts_in(said.get(from..).unwrap_or_default()))
+    }
+
+    /// Does what a halt says.
+    pub async fn repair(&self, repair: &Repair) -> anyhow::Result<()> {
+        ensure!(!repair.is_empty(), "a halt without a repair");
+        for verb in repair {
+            let args: Vec<&str> = verb.iter().map(String::as_str).collect();
+            self.world.operate(&args).await?;
+        }
+        Ok(())
     }
 
     /// How long a program's log is now.
@@ -442,14 +455,27 @@ pub fn lag(ends: &BTreeMap<i32, Ends>, leases: &watch::Leases) -> i64 {
 }
 
 /// The repairs that a consumer's log names, by partition; the last word counts.
-fn halts_in(log: &str) -> BTreeMap<i32, String> {
+fn halts_in(log: &str) -> BTreeMap<i32, Repair> {
     let halt = |line: &str| {
         let (_, rest) = line.split_once("partition ")?;
         let (number, rest) = rest.split_once(" stands still: ")?;
-        let (_, repair) = rest.split_once("cargo run -p consumer -- ")?;
-        Some((number.parse().ok()?, repair.trim().to_owned()))
+        let commands = rest.split("cargo run -p consumer -- ").skip(1);
+        Some((number.parse().ok()?, commands.map(verb).collect()))
     };
     log.lines().filter_map(halt).collect()
+}
+
+/// A command's words, without those of the sentence around it.
+fn verb(text: &str) -> Vec<String> {
+    let known = |word: &&str| {
+        matches!(
+            *word,
+            "setup" | "offsets" | "reset" | "all" | "beginning" | "end"
+        ) || word.starts_with("--")
+            || word.parse::<i64>().is_ok()
+    };
+    let words = text.split_whitespace().take_while(known);
+    words.map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -470,7 +496,13 @@ mod tests {
         let log = "12:00 INFO all is well\n\
             12:01 ERROR partition 4 stands still: records are gone. Repair: to go on without them: \
             cargo run -p consumer -- offsets reset --partition 4 --to 9 --yes\n";
-        let wanted = "offsets reset --partition 4 --to 9 --yes".to_owned();
-        assert_eq!(halts_in(log), BTreeMap::from([(4, wanted)]));
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect();
+        let reset = words("offsets reset --partition 4 --to 9 --yes");
+        assert_eq!(halts_in(log), BTreeMap::from([(4, vec![reset])]));
+
+        let two = "partition 1 stands still: no. Repair: mend it (cargo run -p consumer -- setup brings it), \
+            then: cargo run -p consumer -- offsets reset --partition 1 --to beginning --recreated --yes";
+        let reset = words("offsets reset --partition 1 --to beginning --recreated --yes");
+        assert_eq!(halts_in(two)[&1], [words("setup"), reset]);
     }
 }

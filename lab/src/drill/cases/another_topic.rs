@@ -2,7 +2,7 @@
 //! was recreated, all of Kafka was wiped. The partitions concerned stop loudly, skip nothing, and go on
 //! after the command that they print.
 
-use crate::drill::scene::{SOON, STOP, Scene, Size};
+use crate::drill::scene::{Repair, SOON, STOP, Scene, Size};
 use crate::drill::watch::Leases;
 use crate::stack::until;
 use anyhow::Context as _;
@@ -109,7 +109,7 @@ async fn halted(
     logs: [usize; 2],
     partitions: &[i32],
     why: &str,
-) -> anyhow::Result<BTreeMap<i32, String>> {
+) -> anyhow::Result<BTreeMap<i32, Repair>> {
     let look = || async {
         let mut repairs = BTreeMap::new();
         for (number, from) in logs.into_iter().enumerate() {
@@ -135,10 +135,9 @@ async fn halted(
 }
 
 /// Does what each partition has printed, and waits until everything flows again.
-async fn repair(scene: &mut Scene<'_>, repairs: &BTreeMap<i32, String>) -> anyhow::Result<()> {
+async fn repair(scene: &mut Scene<'_>, repairs: &BTreeMap<i32, Repair>) -> anyhow::Result<()> {
     for repair in repairs.values() {
-        let args: Vec<&str> = repair.split_whitespace().collect();
-        scene.world.operate(&args).await?;
+        scene.repair(repair).await?;
     }
     scene.send()?;
     scene.recovered().await?;

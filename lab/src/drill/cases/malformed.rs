@@ -242,8 +242,7 @@ async fn a_day_without_its_table(scene: &mut Scene<'_>, producer: &Producer) -> 
             let halts = scene.halts(&scene.consumers[number].name, from)?;
             for repair in halts.into_values() {
                 if repairs.insert(repair.clone()) {
-                    let args: Vec<&str> = repair.split_whitespace().collect();
-                    scene.world.operate(&args).await?;
+                    scene.repair(&repair).await?;
                 }
             }
         }
