@@ -103,7 +103,7 @@ async fn an_accepted_event_lies_where_its_receipt_says() {
 
 #[tokio::test]
 async fn a_thousand_events_of_one_request_wake_the_caller_once() {
-    let (kafka, shop) = start();
+    let (_kafka, shop) = start();
     // The first event pays for the connections.
     shop.collector.accept_one(view("warm")).await.unwrap();
     let names: Vec<_> = (0..1000).map(|n| format!("visitor {}", n % 50)).collect();
@@ -138,7 +138,7 @@ async fn a_thousand_events_of_one_request_wake_the_caller_once() {
 
 #[tokio::test]
 async fn the_partition_is_the_one_that_a_java_client_would_choose() {
-    let (kafka, shop) = start();
+    let (_kafka, shop) = start();
     // The hashes are the test vectors of the Java client's murmur2.
     for (key, hash) in [("21", -973_932_308_i32), ("foobar", -790_332_482)] {
         let accepted = shop.collector.accept_one(view(key)).await.unwrap();
@@ -148,7 +148,7 @@ async fn the_partition_is_the_one_that_a_java_client_would_choose() {
 
 #[tokio::test]
 async fn a_broken_rule_produces_nothing_of_the_request() {
-    let (kafka, shop) = start();
+    let (_kafka, shop) = start();
     let refused = shop
         .collector
         .accept(vec![view("Ann"), view("B\0b")])
@@ -234,7 +234,7 @@ async fn a_request_that_does_not_fit_the_queue_is_refused_whole_and_at_once() {
 
 #[tokio::test]
 async fn a_caller_that_leaves_breaks_nothing_and_its_room_comes_back() {
-    let (kafka, shop) = start_with(QueueLimits {
+    let (_kafka, shop) = start_with(QueueLimits {
         messages: 100,
         bytes: 1 << 20,
     });
@@ -264,7 +264,7 @@ async fn a_client_that_cannot_go_on_is_replaced() {
 
 #[tokio::test]
 async fn the_same_id_stays_the_same_when_it_is_tried_again() {
-    let (kafka, shop) = start();
+    let (_kafka, shop) = start();
     let again = Draft {
         event_id: Some(Uuid::from_u128(7)),
         client_id: true,
@@ -279,7 +279,7 @@ async fn the_same_id_stays_the_same_when_it_is_tried_again() {
 
 #[tokio::test]
 async fn without_a_database_nothing_is_known_to_be_stored() {
-    let (kafka, shop) = start();
+    let (_kafka, shop) = start();
     let accepted = shop.collector.accept_one(view("Ann")).await.unwrap();
     let waited = shop
         .collector
@@ -290,7 +290,7 @@ async fn without_a_database_nothing_is_known_to_be_stored() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_waits_for_what_is_on_its_way() {
-    let (kafka, shop) = start();
+    let (_kafka, shop) = start();
     let mut accepting = pin!(
         shop.collector
             .accept((0..100).map(|_| view("Ann")).collect())

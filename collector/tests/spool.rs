@@ -56,7 +56,7 @@ impl Books {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_kafka_is_away_events_are_spooled_and_then_drained_in_order() {
     let (kafka, place_on_disk) = (shop::cluster(), tempfile::tempdir().unwrap());
     let shop = Shop::start(spooling(&kafka, place_on_disk.path()));
@@ -109,7 +109,7 @@ async fn while_kafka_is_away_events_are_spooled_and_then_drained_in_order() {
     until(|| shop.part("kafka"), |part| part == "ready").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_what_kafka_did_not_take_of_a_request_is_spooled() {
     let (kafka, folder) = (shop::cluster(), tempfile::tempdir().unwrap());
     let shop = Shop::start(spooling(&kafka, folder.path()));
@@ -139,7 +139,7 @@ async fn only_what_kafka_did_not_take_of_a_request_is_spooled() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_does_not_fit_the_queue_is_spooled_and_needs_no_room_in_it_later() {
     let (kafka, folder) = (shop::cluster(), tempfile::tempdir().unwrap());
     let shop = Shop::start(CollectorSettings {
@@ -160,7 +160,7 @@ async fn what_does_not_fit_the_queue_is_spooled_and_needs_no_room_in_it_later() 
     assert_ne!(shop.accept("Ann").await.receipt.place, Place::Spool);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outcome_that_is_unknown_is_spooled_under_the_same_id_and_time() {
     let (kafka, folder) = (shop::cluster(), tempfile::tempdir().unwrap());
     let shop = Shop::start(spooling(&kafka, folder.path()));
@@ -198,7 +198,7 @@ async fn an_outcome_that_is_unknown_is_spooled_under_the_same_id_and_time() {
     assert!(copies >= 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_next_process_brings_to_kafka_what_the_last_one_spooled() {
     let (kafka, folder) = (shop::cluster(), tempfile::tempdir().unwrap());
     brokers(&kafka, false);
@@ -224,7 +224,7 @@ async fn the_next_process_brings_to_kafka_what_the_last_one_spooled() {
     assert_eq!(told, HashSet::from([boot]));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reports_tell_of_every_event_once_and_where_it_lies() {
     let (kafka, folder) = (shop::cluster(), tempfile::tempdir().unwrap());
     let shop = Shop::start(spooling(&kafka, folder.path()));
@@ -272,7 +272,7 @@ async fn reports_tell_of_every_event_once_and_where_it_lies() {
     assert!(reports.iter().all(|report| report.spool.is_some()));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_report_comes_within_seconds_and_says_nothing_twice() {
     let kafka = shop::cluster();
     let shop = Shop::start(settings(&kafka));
@@ -296,18 +296,19 @@ async fn a_report_comes_within_seconds_and_says_nothing_twice() {
     assert!(matches!(refused, Err(AcceptError::Invalid(_))));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_report_that_did_not_arrive_is_told_by_the_next() {
     let kafka = shop::cluster();
     let shop = Shop::start(settings(&kafka));
     shop.accept("Ann").await;
-    let refusals = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS; 60];
+    // More than the client tries within the time of one report.
+    let refusals = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS; 12];
     kafka.request_errors(RDKafkaApiKey::Produce, &refusals);
     let report = Reader::new(&kafka).next_report();
     assert_eq!(report.boots[0].acknowledged.values().sum::<u64>(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_spool_is_unavailable_at_once_and_takes_again_later() {
     let (kafka, folder) = (shop::cluster(), tempfile::tempdir().unwrap());
     let shop = Shop::start(CollectorSettings {
@@ -337,7 +338,7 @@ async fn a_full_spool_is_unavailable_at_once_and_takes_again_later() {
     request().await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_folder_in_use_is_an_error_at_the_start_that_names_the_setting() {
     let (kafka, folder) = (shop::cluster(), tempfile::tempdir().unwrap());
     let _holder = Shop::start(spooling(&kafka, folder.path()));
@@ -348,7 +349,7 @@ async fn a_folder_in_use_is_an_error_at_the_start_that_names_the_setting() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_id_that_comes_twice_in_a_request_is_two_acknowledgements() {
     let kafka = shop::cluster();
     let shop = Shop::start(settings(&kafka));

@@ -87,13 +87,22 @@ fn segment(folder: &Path) -> std::path::PathBuf {
 /// Lets the spool do its housekeeping until `done`; fails after 10 s.
 async fn housekeeping(spool: &Spool, done: impl Fn() -> bool) {
     let started = Instant::now();
-    while !done() {
-        assert!(
-            started.elapsed() < Duration::from_secs(10),
-            "{:?}",
-            spool.state()
-        );
-        let _ = timeout(Duration::from_millis(20), spool.next_batch()).await;
+    let work = async {
+        loop {
+            spool.next_batch().await;
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let until_done = async {
+        while !done() {
+            let waited = started.elapsed();
+            assert!(waited < Duration::from_secs(10), "{:?}", spool.state());
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        () = work => {}
+        () = until_done => {}
     }
 }
 
