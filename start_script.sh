@@ -17,8 +17,8 @@ bash start_script.sh [VERB] [FLAGS]
   down | status       stop everything | what runs, where
   stop|restart PART   broker1 broker2 broker3 postgres consumer app (and pgadmin, with Docker kafka-ui)
   break PART | mend   kill -9 a part on purpose | start all that died or was stopped, as it was
-  logs PART           the part's log
-  psql [ARGS…]        psql in the database clickstream
+  buy                 one click through the shop, and what its receipt says
+  logs PART | psql [ARGS…]  the part's log | psql in the database clickstream
 Flags
   -d                  in the background (else Ctrl-C stops what this run started; data stays)
   --yes               answer every question with yes (installing packages, --fresh)
@@ -38,7 +38,7 @@ number() { case $2 in '' | *[!0-9]* | 0*) die "$1 needs a whole number above zer
 
 while [ $# -gt 0 ]; do
   case $1 in
-    up | dev | down | status | mend) [ -z "$VERB" ] || die "One verb at a time: $VERB or $1"; VERB=$1 ;;
+    up | dev | down | status | mend | buy) [ -z "$VERB" ] || die "One verb at a time: $VERB or $1"; VERB=$1 ;;
     stop | restart | logs | break) VERB=$1 PART=${2:-} && { [ $# -eq 1 ] || shift; } ;;
     psql) VERB=psql && shift && REST=("$@") && break ;;
     -d | --detach) DETACH=yes ;;

@@ -4,6 +4,8 @@
 
 # shellcheck source=docker/faults.sh
 . "$ROOT/docker/faults.sh"
+# shellcheck source=docker/buy.sh
+. "$ROOT/docker/buy.sh"
 # shellcheck source=docker/native/folder.sh
 . "$ROOT/docker/native/folder.sh" # for the logs and the pid files
 # shellcheck source=docker/native/processes.sh

@@ -31,6 +31,11 @@ export default defineConfig({
   timeout: 60_000,
   expect: { timeout: 15_000 },
   reporter: [["list"]],
+  // What breaks servers comes when nobody else needs them.
+  projects: [
+    { name: "shop", testIgnore: "broken.spec.ts" },
+    { name: "broken", testMatch: "broken.spec.ts", dependencies: ["shop"] },
+  ],
   use: {
     baseURL: process.env.SHOP_URL ?? "http://127.0.0.1:8501",
     browserName: "chromium",

@@ -3,9 +3,7 @@
 # that start_script.sh calls; docker/compose.sh implements the same ones.
 # Parts, in the order they start: postgres broker1 broker2 broker3 consumer app, and on demand pgadmin, traffic.
 
-# shellcheck source=docker/faults.sh
-. "$ROOT/docker/faults.sh"
-for file in folder processes kafka postgres tools programs pgadmin cluster preflight follow; do
+for file in ../faults ../buy folder processes kafka postgres tools programs pgadmin cluster preflight follow; do
   # shellcheck source=/dev/null
   . "$ROOT/docker/native/$file.sh"
 done

@@ -59,6 +59,15 @@ const pages: Record<string, (page: Page, visitor: string) => Promise<void>> = {
     await page.getByRole("button", { name: "Buy" }).click();
     await expect(page.getByRole("heading", { name: "Thank you" })).toBeVisible();
   },
+  pipeline: async (page, visitor) => {
+    await pages["shop-receipt"](page, visitor);
+    await page.goto("/pipeline");
+    await alive(page);
+    await expect(page.locator('[data-figure="twice"]')).toHaveText("0");
+  },
+  staff: async (page) => {
+    await page.goto("/staff");
+  },
   "not-found": async (page) => {
     await page.goto("/no/such/page");
   },

@@ -96,7 +96,7 @@ fn row(one: &Partition, figures: &Figures) -> AnyView {
     view! {
         <tr class=mood.class("partition") data-partition=one.partition>
             <th scope="row">
-                {sign(mood)} " " {one.partition}
+                {sign(mood)} " " <span class="partition__number">{one.partition}</span>
             </th>
             <td data-label="Copies on brokers">
                 <span class="copies">{copies} {leaderless}</span>
