@@ -31,11 +31,12 @@ pub struct ConsumerSettings {
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub consumer_group: String,
     /// The most records written by one statement.
-    #[arg(long, env = "BATCH_EVENTS", value_name = "N", default_value_t = 10_000,
+    // Well above what is written by COPY; larger ones are no faster and take memory several times over.
+    #[arg(long, env = "BATCH_EVENTS", value_name = "N", default_value_t = 3_000,
           value_parser = clap::value_parser!(u32).range(1..=50_000))]
     pub batch_events: u32,
     /// The most batches written at the same time, each on its own connection.
-    #[arg(long, env = "WRITE_CONNECTIONS", value_name = "N", default_value_t = 3,
+    #[arg(long, env = "WRITE_CONNECTIONS", value_name = "N", default_value_t = 2,
           value_parser = clap::value_parser!(u32).range(1..=64))]
     pub write_connections: u32,
 }
