@@ -20,6 +20,7 @@ use crate::tally::Totals;
 use crate::telemetry;
 use domain::receipt::{Place, Receipt};
 use domain::{LastSeen, Reject, Source};
+use rdkafka::error::RDKafkaErrorCode;
 use service::health::Health;
 use service::outage::Outage;
 use service::settings::KafkaSettings;
@@ -295,8 +296,8 @@ impl Collector {
     async fn produce(&self, records: &[Record]) -> Result<Vec<Option<Delivered>>, AcceptError> {
         let detour = &self.0.detour;
         let way = match &self.0.spool {
-            None => Way::Kafka,
-            Some(spool) => detour.way(spool.waits()),
+            Some(spool) if detour.is_on() => detour.way(spool.is_draining()),
+            Some(_) | None => Way::Kafka,
         };
         let nowhere = || vec![None; records.len()];
         if way == Way::Spool {
@@ -304,6 +305,9 @@ impl Collector {
         }
         match self.0.producer.produce(records).await {
             Ok(outcomes) => {
+                if outcomes.iter().any(|outcome| outcome.is_err_and(never)) {
+                    return Err(UNAVAILABLE);
+                }
                 if outcomes.iter().any(Result::is_err) {
                     detour.begin();
                 } else if way == Way::Try {
@@ -390,6 +394,15 @@ impl Collector {
             let _ = tokio::time::timeout(limit, task).await;
         }
     }
+}
+
+/// Whether Kafka will not take this message later either: in the spool it would stop all behind it. Nothing
+/// that was checked here is so, unless the topic's own limits are lower than ours.
+const fn never(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidRecord
+    )
 }
 
 const fn in_kafka(at: Delivered) -> Place {

@@ -261,9 +261,10 @@ impl Spool {
         }
     }
 
-    /// Whether something waits to be brought to Kafka.
-    pub fn waits(&self) -> bool {
-        self.shared.book().waiting_events() > 0
+    /// Whether something waits and is being brought to Kafka, as soon as Kafka takes it.
+    pub fn is_draining(&self) -> bool {
+        let book = self.shared.book();
+        book.drain_problem.is_none() && book.waiting_events() > 0
     }
 
     /// Where a spooled event has come to lie, as far as that is remembered.

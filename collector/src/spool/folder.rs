@@ -36,16 +36,15 @@ impl Folder {
             id: Uuid::nil(),
             _lock: lock,
         };
-        folder.id = match folder.read("id").context("cannot read the file id")? {
-            Some(text) => Uuid::parse_str(String::from_utf8_lossy(&text).trim())
-                .context("the file id holds no UUID; move the folder away to begin a new spool")?,
-            None => {
-                let id = Uuid::now_v7();
-                folder
-                    .write("id", format!("{id}\n").as_bytes())
-                    .context("cannot write to it")?;
-                id
-            }
+        folder.id = if let Some(text) = folder.read("id").context("cannot read the file id")? {
+            Uuid::parse_str(String::from_utf8_lossy(&text).trim())
+                .context("the file id holds no UUID; move the folder away to begin a new spool")?
+        } else {
+            let id = Uuid::now_v7();
+            folder
+                .write("id", format!("{id}\n").as_bytes())
+                .context("cannot write to it")?;
+            id
         };
         Ok(folder)
     }

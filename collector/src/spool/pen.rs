@@ -106,16 +106,15 @@ impl Pen {
     }
 
     fn current(&mut self) -> io::Result<&mut Current> {
-        let current = match self.current.take() {
-            Some(current) => current,
-            None => {
-                let number = self.next;
-                self.next += 1;
-                Current {
-                    number,
-                    segment: self.disk.create(&(self.path)(number))?,
-                    len: START,
-                }
+        let current = if let Some(current) = self.current.take() {
+            current
+        } else {
+            let number = self.next;
+            self.next += 1;
+            Current {
+                number,
+                segment: self.disk.create(&(self.path)(number))?,
+                len: START,
             }
         };
         Ok(self.current.insert(current))

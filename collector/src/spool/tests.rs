@@ -61,7 +61,7 @@ fn number(record: &Record) -> u32 {
 /// Everything that waits, in the order in which it comes.
 async fn drain(spool: &Spool) -> Vec<u32> {
     let (mut numbers, mut next) = (Vec::new(), 0);
-    while spool.waits() {
+    while spool.is_draining() {
         let batch = spool.next_batch().await;
         numbers.extend(take(spool, batch, &mut next));
     }
@@ -143,7 +143,7 @@ async fn a_batch_is_bounded_however_much_waits() {
     let spool = open(place.path());
     append(&spool, 0..2500).await.unwrap();
     let (mut sizes, mut next) = (Vec::new(), 0);
-    while spool.waits() {
+    while spool.is_draining() {
         let batch = spool.next_batch().await;
         sizes.push(take(&spool, batch, &mut next).len());
     }
@@ -486,7 +486,7 @@ proptest! {
                         append(&spool, appended..appended + count).await.unwrap();
                         appended += count;
                     }
-                    Step::Take if spool.waits() => {
+                    Step::Take if spool.is_draining() => {
                         let batch = spool.next_batch().await;
                         delivered.extend(take(&spool, batch, &mut offset));
                     }
@@ -498,7 +498,7 @@ proptest! {
                     }
                 }
             }
-            while spool.waits() {
+            while spool.is_draining() {
                 let batch = spool.next_batch().await;
                 delivered.extend(take(&spool, batch, &mut offset));
             }

@@ -21,7 +21,11 @@ impl Visitor {
     /// Starts a shop with these settings and enters it.
     async fn in_shop(world: &World, settings: &[(&str, String)]) -> Self {
         let address = format!("127.0.0.1:{}", free_port().unwrap());
-        let mut all = vec![("LEPTOS_SITE_ADDR", address.clone())];
+        let mut all = vec![
+            ("LEPTOS_SITE_ADDR", address.clone()),
+            // No spool: what Kafka does not take is refused, and the shops of several tests share no folder.
+            ("SPOOL_MAX_BYTES", "0".to_owned()),
+        ];
         all.extend(settings.iter().cloned());
         let visitor = Self {
             shop: world.start("app", &[], "app", &all).unwrap(),
@@ -93,7 +97,7 @@ async fn a_form_sent_three_times_at_once_is_one_row() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_kafka_the_shop_promises_nothing_and_keeps_the_choices() {
+async fn without_kafka_and_spool_the_shop_promises_nothing_and_keeps_the_choices() {
     let world = World::new("shop_no_kafka").await;
     let _consumer = world.consumer().unwrap();
     let mut gate = world.kafka_gate().await.unwrap();
