@@ -8,7 +8,7 @@ say_broken() {
   say "$1 was killed (kill -9)."
   case $1 in
     broker*)
-      say "Look at  $pipeline: ${1#broker} is down within 2 s, others lead within about 10 s, 0 lost, 0 twice."
+      say "Look at  $pipeline: broker ${1#broker} is down within 2 s, others lead within about 10 s, 0 lost, 0 twice."
       say 'Then     buy something: it is accepted as before, by the other two.'
       ;;
     consumer)

@@ -9,7 +9,7 @@ test("a click shows in the books by itself", async ({ page, visitor, context }) 
   await expect(books.locator('[data-figure="lost"]')).toHaveText("0");
   await expect(books.locator('[data-figure="twice"]')).toHaveText("0");
   const count = async () =>
-    Number((await books.locator('[data-figure="stored"]').innerText()).replaceAll(",", ""));
+    Number((await books.locator('[data-entry="stored"]').innerText()).replaceAll(",", ""));
   const before = await count();
   await books.evaluate(() => ((globalThis as any).sameDocument = true));
 

@@ -19,6 +19,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+mod staff;
+
 /// An answer, read to its end.
 struct Answer {
     status: StatusCode,
@@ -45,14 +47,20 @@ fn shop_at(site_root: &Path) -> Router {
 }
 
 fn open(site_root: &Path) -> Shop {
-    let settings = Settings::parse_from([
+    open_with(site_root, &[])
+}
+
+fn open_with(site_root: &Path, flags: &[&str]) -> Shop {
+    let site = format!("--leptos-site-root={}", site_root.display());
+    let ours = [
         "app",
         "--kafka-brokers=127.0.0.1:1",
         "--database-url=postgres://nobody:nothing@127.0.0.1:1/none",
         "--leptos-hash-file-name=/nonexistent/hash.txt",
         "--spool-max-bytes=0",
-        &format!("--leptos-site-root={}", site_root.display()),
-    ]);
+        &site,
+    ];
+    let settings = Settings::parse_from(ours.iter().chain(flags));
     Shop::open(&settings, Health::new(), CancellationToken::new()).unwrap()
 }
 
@@ -312,6 +320,8 @@ async fn that_postgres_is_away_is_said_once_whoever_notices() {
             move || said.clone()
         })
         .finish();
+    // A line that another test's thread meets first, where nobody listens, would be silent here, too.
+    service::outage::Outage::new("Postgres").missing("nobody listens yet");
     let _log = tracing::subscriber::set_default(log);
     let shop = open(Path::new("/nonexistent"));
     let health = Health::new();

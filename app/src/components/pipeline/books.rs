@@ -168,7 +168,7 @@ fn line(entry: Entry) -> AnyView {
                 {bad.then_some("✗ ")} {name}
                 {(!note.is_empty()).then(|| view! { <span class="ledger__note">{note}</span> })}
             </th>
-            <td data-figure=key>{count(events)}</td>
+            <td data-entry=key>{count(events)}</td>
         </tr>
     }
     .into_any()

@@ -76,10 +76,11 @@ fn row(one: &Partition, figures: &Figures) -> AnyView {
     } else {
         Mood::Good
     };
-    let copies = one
-        .replicas
-        .iter()
-        .map(|id| copy(*id, one, figures))
+    let mut ids = one.replicas.clone();
+    ids.sort_unstable();
+    let copies = ids
+        .into_iter()
+        .map(|id| copy(id, one, figures))
         .collect_view();
     let leaderless = one.leader.is_none().then(|| {
         view! { <span class="partitions__bad">"no leader"</span> }

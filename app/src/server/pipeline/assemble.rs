@@ -91,7 +91,7 @@ fn partition(
     lease: Option<Option<&LeaseRow>>,
     pace: Pace,
     retention: Retention,
-    now: DateTime<Utc>,
+    at: DateTime<Utc>,
 ) -> Partition {
     let row = lease.flatten();
     let next = row.map(|row| row.lease.next.0);
@@ -99,9 +99,13 @@ fn partition(
     let from = lease.and_then(|row| row.map(|row| row.lease.next.0).or(kafka.low));
     let lag = from.zip(kafka.end).map(|(from, end)| unsigned(end - from));
     let waits = lag.is_some_and(|lag| lag > 0);
-    let since = waits
-        .then(|| oldest_unread(kafka, row, from, now))
-        .flatten();
+    let moves = pace.read_per_s.is_some_and(|read| read > 0.0);
+    let since = if waits {
+        oldest_unread(kafka, row, from, moves)
+    } else {
+        None
+    };
+    let since = since.map(|since| since.min(at));
     let catch_up_s = match (lag, pace.read_per_s, pace.arriving_per_s) {
         (Some(0), ..) => Some(0.0),
         (Some(lag), Some(read), Some(arriving)) if read > arriving => {
@@ -110,7 +114,7 @@ fn partition(
         _ => None,
     };
     let leaves_in_s = match retention {
-        Retention::Limited(limit) => since.map(|since| limit.as_secs_f64() - seconds(now - since)),
+        Retention::Limited(limit) => since.map(|since| limit.as_secs_f64() - seconds(at - since)),
         Retention::Unknown | Retention::Unlimited => None,
     };
     Partition {
@@ -122,7 +126,7 @@ fn partition(
         end_offset: kafka.end.map(unsigned),
         stored_offset: next.map(unsigned),
         lag_events: lag,
-        lag_s: since.map(|since| seconds(now - since).max(0.0)),
+        lag_s: since.map(|since| seconds(at - since)),
         read_per_s: pace.read_per_s,
         arriving_per_s: pace.arriving_per_s,
         catch_up_s,
@@ -136,24 +140,26 @@ fn partition(
     }
 }
 
-/// When the oldest unread event was written: exactly where that record was looked at, and else not before
-/// the one that was read last. While the consumer runs, the two are close.
+/// When the oldest unread record was written: exactly where it was looked at. While the consumer `moves`, that
+/// look is of a moment ago: then not before it, nor before the record that was read last, which are close.
 fn oldest_unread(
     kafka: &cluster::Partition,
     row: Option<&LeaseRow>,
     from: Option<i64>,
-    now: DateTime<Utc>,
+    moves: bool,
 ) -> Option<DateTime<Utc>> {
     let wanted = from?.max(kafka.low.unwrap_or(0));
     let looked_at = kafka.unread.filter(|unread| unread.offset <= wanted);
-    if let Some(unread) = looked_at.filter(|unread| unread.offset == wanted) {
-        return Some(unread.written_at.min(now));
+    match looked_at {
+        Some(unread) if unread.offset == wanted => Some(unread.written_at),
+        _ if !moves => None,
+        earlier => {
+            let read_last = row
+                .and_then(|row| row.lease.last)
+                .and_then(|last| DateTime::from_timestamp_millis(last.time_ms));
+            earlier.map(|unread| unread.written_at).max(read_last)
+        }
     }
-    let read_last = row
-        .and_then(|row| row.lease.last)
-        .and_then(|last| DateTime::from_timestamp_millis(last.time_ms));
-    let later = looked_at.map(|unread| unread.written_at).max(read_last)?;
-    Some(later.min(now))
 }
 
 fn broker(broker: &cluster::Broker, partitions: &[cluster::Partition]) -> Broker {
@@ -299,22 +305,32 @@ mod tests {
     }
 
     #[rstest]
+    #[case(Some((7, 30)), false, Some(30))]
+    #[case(Some((7, 30)), true, Some(30))]
     // While the consumer runs, the record that was looked up is one of a moment ago.
-    #[case(Some((5, 31)), 40, Some(31.0))]
-    #[case(Some((5, 41)), 40, Some(40.0))]
-    #[case(None, 40, Some(40.0))]
-    // A clock that is behind the broker's makes no negative lag.
-    #[case(Some((7, -5)), 40, Some(0.0))]
+    #[case(Some((5, 31)), true, Some(31))]
+    #[case(Some((5, 41)), true, Some(40))]
+    #[case(None, true, Some(40))]
     // One that was looked up for a later offset, before an operator went back, tells nothing.
-    #[case(Some((8, 1)), 40, Some(40.0))]
-    #[tokio::test]
-    async fn a_lag_is_never_told_shorter_than_it_is(
+    #[case(Some((8, 1)), true, Some(40))]
+    // What was read last, long ago, says nothing about what came since.
+    #[case(Some((5, 31)), false, None)]
+    #[case(None, false, None)]
+    fn a_lag_is_told_exactly_or_not_shorter_than_it_is(
         #[case] unread: Option<(i64, i64)>,
-        #[case] last_s: i64,
-        #[case] lag_s: Option<f64>,
+        #[case] moves: bool,
+        #[case] since_s: Option<i64>,
     ) {
-        let all = figures(&kafka(0, 9, unread), &told(vec![lease(7, last_s)]));
-        assert_eq!(all.partitions[0].lag_s, lag_s);
+        let partition = &kafka(0, 9, unread).partitions[0];
+        let row = lease(7, 40);
+        let since = oldest_unread(partition, Some(&row), Some(7), moves);
+        assert_eq!(since, since_s.map(before));
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_behind_makes_no_negative_lag() {
+        let all = figures(&kafka(0, 9, Some((7, -5))), &told(vec![lease(7, 40)]));
+        assert_eq!(all.partitions[0].lag_s, Some(0.0));
     }
 
     #[tokio::test]

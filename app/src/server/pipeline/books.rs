@@ -80,6 +80,11 @@ impl Told {
 pub async fn ask_postgres(store: Store, topic: String, told: watch::Sender<Told>) {
     for turn in 0.. {
         let asked = Instant::now();
+        if turn % LOOK_EVERY == 0
+            && let Some(twice) = look_for_twice(&store, turn / LOOK_EVERY).await
+        {
+            told.send_modify(|told| told.twice = Some(twice));
+        }
         match ask(&store, &topic).await {
             Ok(answer) => told.send_modify(|told| {
                 told.answer = Some((Instant::now(), answer));
@@ -89,11 +94,6 @@ pub async fn ask_postgres(store: Store, topic: String, told: watch::Sender<Told>
                 tracing::debug!(%error, "Postgres does not tell the books");
                 told.send_modify(|told| told.failed = true);
             }
-        }
-        if turn % LOOK_EVERY == 0
-            && let Some(twice) = look_for_twice(&store, turn / LOOK_EVERY).await
-        {
-            told.send_modify(|told| told.twice = Some(twice));
         }
         tokio::time::sleep_until(asked + EVERY).await;
     }
