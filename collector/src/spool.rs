@@ -45,8 +45,8 @@ use writer::{Append, Work};
 /// may come over at once.
 const PENDING_BYTES: usize = 64 << 20;
 
-/// A disk that takes longer to answer is no help to anyone who waits.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// A disk that takes longer to answer is no help to anyone who waits. A busy one may well take a second.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// The least that [`SpoolArgs::spool_max_bytes`] may be, other than nothing.
 const MIN_BYTES: u64 = 1 << 20;

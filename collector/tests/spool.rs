@@ -18,7 +18,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// What one request may take: Kafka has two seconds to answer it, and then the disk.
+/// Longer than one request waits for Kafka and then for a busy disk, and shorter than two would.
 const TWO_WAITS: Duration = Duration::from_secs(4);
 
 fn waiting(shop: &Shop) -> u64 {
@@ -186,7 +186,7 @@ async fn an_outcome_that_is_unknown_is_spooled_under_the_same_id_and_time() {
     // However many copies there are, they are one event, and the books have one.
     let (reader, mut reports, mut books) = (Reader::new(&kafka), Vec::new(), Books::default());
     let mut copies = 0;
-    while books.sums() != (2, 2, 0) {
+    while copies == 0 || books.sums() != (2, 2, 0) {
         let record = reader.next();
         match CollectorReport::decode(record.payload().unwrap()) {
             Some(report) => reports.push(report.unwrap()),
@@ -200,7 +200,6 @@ async fn an_outcome_that_is_unknown_is_spooled_under_the_same_id_and_time() {
             books.enter(&report);
         }
     }
-    assert!(copies >= 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -346,12 +345,17 @@ async fn a_full_spool_is_unavailable_at_once_and_takes_again_later() {
         shop.collector
             .accept((0..100).map(|_| view("Ann")).collect())
     };
-    while request().await.is_ok() {}
+    let is_full = || {
+        let problem = shop.collector.spool_state().unwrap().problem;
+        problem.is_some_and(|problem| problem.contains("% full"))
+    };
+    // The disk may be slow; that is no reason to stop here.
+    while request().await.is_ok() || !is_full() {}
     let started = Instant::now();
-    let refused = request().await;
+    let refused = request().await.unwrap_err();
     assert!(
-        matches!(refused, Err(AcceptError::Unavailable { .. })),
-        "{refused:?}"
+        matches!(refused, AcceptError::Unavailable { .. }),
+        "{refused}"
     );
     assert!(started.elapsed() < TWO_WAITS / 2);
     until(|| shop.part("spool"), |part| part.contains("% full")).await;
