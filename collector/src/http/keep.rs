@@ -75,9 +75,13 @@ pub(super) async fn rows(
 
 async fn row(collector: &Collector, receipt: &Receipt) -> Row {
     let waited = collector.wait_stored(receipt, WAIT_MAX).await;
-    let (partition, offset) = match receipt.place {
-        Place::Kafka { partition, offset } => (Some(partition), Some(offset)),
-        Place::Spool => (None, None),
+    let place = match receipt.place {
+        Place::Spool => collector.place_of(receipt.event_id),
+        at @ Place::Kafka { .. } => Some(at),
+    };
+    let (partition, offset) = match place {
+        Some(Place::Kafka { partition, offset }) => (Some(partition), Some(offset)),
+        Some(Place::Spool) | None => (None, None),
     };
     Row {
         stored: waited == Waited::Stored,

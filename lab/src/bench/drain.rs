@@ -54,7 +54,7 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Result> {
             values: vec![
                 ours / ceiling,
                 ours,
-                memory.map_or(f64::NAN, |used| used.peak_mb),
+                memory.and_then(|used| used.peak_mb).unwrap_or(f64::NAN),
             ],
             sides: Some([ours, ceiling].map(|rate| Unit::PerSecond.show(rate))),
             used,

@@ -93,7 +93,7 @@ impl Bench {
         for part in Part::BROKERS.into_iter().chain([Part::Postgres]) {
             // A server that has gone is noticed where it is needed.
             if let Ok(id) = self.servers.pid(part) {
-                meter = meter.session(&part.to_string(), id);
+                meter = meter.family(&part.to_string(), id);
             }
         }
         meter

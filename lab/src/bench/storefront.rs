@@ -92,7 +92,8 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Result> {
     generator::load(addr, crowd, StatusCode::ACCEPTED, 0, clicks).await?;
     let used = meter.read()?;
     let memory = used.iter().find(|used| used.process == "app");
-    let memory = memory.context("the shop's memory")?.peak_mb;
+    let memory = memory.and_then(|used| used.peak_mb);
+    let memory = memory.context("the shop's memory")?;
     for trial in &mut trials {
         trial.values[2] = memory;
     }

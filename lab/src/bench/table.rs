@@ -1,6 +1,6 @@
 //! The table: what was asked for beside what was measured, and what it cost.
 
-use super::budget::{Budget, Verdict};
+use super::budget::{Budget, Unit, Verdict};
 use super::usage::Used;
 use anyhow::Context as _;
 use std::fmt::Write as _;
@@ -124,13 +124,14 @@ pub fn markdown(results: &[Result]) -> String {
     text.push_str("\n| row | process | cores in use | most memory |\n|---|---|---|---|\n");
     for row in results {
         for used in row.median().map_or(&[][..], |trial| &trial.used) {
+            let memory = used.peak_mb.map(|peak| Unit::Megabytes.show(peak));
             let _ = writeln!(
                 text,
-                "| {} | {} | {:.2} | {:.0} MB |",
+                "| {} | {} | {:.2} | {} |",
                 row.budget.row.name(),
                 used.process,
                 used.cores,
-                used.peak_mb
+                memory.unwrap_or_default()
             );
         }
     }
@@ -187,7 +188,7 @@ mod tests {
             used: vec![Used {
                 process: "collector".to_owned(),
                 cores: 0.5,
-                peak_mb: 12.4,
+                peak_mb: Some(12.4),
             }],
             void: Vec::new(),
         }
