@@ -83,4 +83,6 @@ part 'pipeline' test_pipeline
 part 'the bundle' build_bundle
 part 'the bundle is small' check_bundle_size
 part 'browser' test_browser
+part 'ten minutes' test_ten_minutes
+part 'drill, short' test_drill
 part 'queries are current' check_queries # last: it makes cargo compile the store again

@@ -57,6 +57,16 @@ test_browser() {
   return "$code"
 }
 
+# Each kind of fault once, on a cluster of the drill's own.
+test_drill() { rests_on build_everything && "$CARGO_TARGET_DIR/debug/lab" drill --short; }
+
+# README's "Ten minutes", typed: the start script's own stack on the run's servers, which it breaks and mends.
+test_ten_minutes() {
+  rests_on build_everything && rests_on servers_up
+  export CLICKSHOP_PROGRAMS=$CARGO_TARGET_DIR/debug
+  bash start_script.sh --native --yes -d && bash checks/ten_minutes.sh && bash start_script.sh stop app && bash start_script.sh stop consumer
+}
+
 # .sqlx says the same as the migrations and the queries.
 check_queries() {
   rests_on servers_up

@@ -121,7 +121,7 @@ programs_up() {
 
 # The browser's part, made in the background when a source is newer than it.
 layer_frontend() {
-  alive frontend && return 0
+  if alive frontend || [ -n "${CLICKSHOP_PROGRAMS:-}" ]; then return 0; fi
   if web_is_current; then
     printf 'ready\n' >"$RUN/frontend.state"
     return 0

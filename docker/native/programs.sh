@@ -22,6 +22,7 @@ with_settings() {
 }
 
 build_programs() {
+  [ -z "${CLICKSHOP_PROGRAMS:-}" ] || return 0
   (cd "$ROOT" && cargo build --release -p consumer -p app --features app/ssr "$@")
 }
 
