@@ -63,6 +63,11 @@ impl Request {
         }
     }
 
+    /// How many events it holds.
+    pub fn events(&self) -> u64 {
+        self.ids().len().max(1) as u64
+    }
+
     /// The door's name in the events.
     pub fn source(&self) -> Source {
         match self {

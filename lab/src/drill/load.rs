@@ -48,7 +48,7 @@ pub struct Unknown {
     /// Which app got it.
     pub door: usize,
     /// How many events it held.
-    pub events: usize,
+    pub events: u64,
     /// What the client saw instead.
     pub reason: String,
 }
@@ -60,6 +60,8 @@ pub struct Experience {
     pub tried: HashSet<Uuid>,
     /// Requests that were told to come again, by status and door.
     pub refused: BTreeMap<(u16, usize), u64>,
+    /// How many events they held: refused is not acknowledged, but it may be kept all the same.
+    pub refused_events: u64,
     /// Requests without an answer.
     pub unknown: Vec<Unknown>,
     /// Tries that met no listener.
@@ -77,6 +79,7 @@ impl Experience {
         for (what, times) in other.refused {
             *self.refused.entry(what).or_default() += times;
         }
+        self.refused_events += other.refused_events;
         self.unknown.extend(other.unknown);
         self.unreached += other.unreached;
         self.wrong.extend(other.wrong);
@@ -196,13 +199,14 @@ impl LoadClient {
                 Answer::Refused(status) => {
                     let what = (status.as_u16(), door);
                     *self.experience.refused.entry(what).or_default() += 1;
+                    self.experience.refused_events += request.events();
                     self.counters.refused[door].fetch_add(1, Ordering::Relaxed);
                 }
                 Answer::Unknown(reason) => self.experience.unknown.push(Unknown {
                     sent,
                     ended: Instant::now(),
                     door,
-                    events: request.ids().len().max(1),
+                    events: request.events(),
                     reason,
                 }),
                 Answer::Unreached => self.experience.unreached += 1,

@@ -176,6 +176,10 @@ async fn play(
         ended,
     };
     println!("   {}", line.summary());
+    let notes = places.logs.join(format!("{}-checks.log", case.name));
+    if let Err(error) = std::fs::write(&notes, line.all_checks()) {
+        tracing::warn!(%error, "{} was not written", notes.display());
+    }
     for complaint in line.complaints() {
         println!("   FAILED: {complaint}");
     }

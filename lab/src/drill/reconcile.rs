@@ -109,12 +109,34 @@ pub fn reconcile(
             ),
         ),
         strangers(experience, books, &acknowledged, allowed),
+        told(experience),
     ];
     for (what, lines) in &books.disagreements {
         checks.push(Check::new(*lines == 0, format!("{what}: {lines}")));
     }
     checks.extend(balance(ledger, experience, books, allowed));
     (figures, checks)
+}
+
+/// What else the clients met: nothing that must not be, but worth knowing where something else is wrong.
+fn told(experience: &Experience) -> Check {
+    let Experience {
+        refused,
+        unknown,
+        unreached,
+        ..
+    } = experience;
+    let reasons: BTreeMap<(usize, &str), usize> =
+        unknown.iter().fold(BTreeMap::new(), |mut reasons, one| {
+            *reasons.entry((one.door, one.reason.as_str())).or_default() += 1;
+            reasons
+        });
+    Check::new(
+        true,
+        format!(
+            "clients were told to come again {refused:?} (status, app), had no answer {reasons:?}, and met nobody {unreached} times"
+        ),
+    )
 }
 
 /// No row may have an id that nobody sent.
@@ -157,7 +179,8 @@ fn balance(
         *heard.entry(entry.source).or_default() += 1;
     }
     let heard_all: u64 = heard.values().sum();
-    let unknown: usize = experience.unknown.iter().map(|one| one.events).sum();
+    let unanswered: u64 = experience.unknown.iter().map(|one| one.events).sum();
+    let unknown = unanswered + experience.refused_events;
     let reported = |source: Source| {
         let name = source.as_str();
         let found = b.by_source.iter().find(|(other, _)| other == name);
@@ -201,12 +224,12 @@ fn balance(
     if !allowed.app_killed {
         for (source, heard) in heard {
             let reported = reported(source);
-            // A request without an answer may have been acknowledged all the same.
-            let most = heard + unknown as u64;
+            // What has no answer, or came too late for one, may have been kept all the same.
+            let most = heard + unknown;
             checks.push(Check::new(
                 (heard..=most).contains(&reported),
                 format!(
-                    "by {}: reported {reported} acknowledgements, heard {heard} (and {unknown} without an answer)",
+                    "by {}: reported {reported} acknowledgements, heard {heard} (and {unknown} refused or without an answer)",
                     source.as_str()
                 ),
             ));

@@ -51,6 +51,20 @@ impl Line {
         }
     }
 
+    /// Everything that was looked at, a line each.
+    pub fn all_checks(&self) -> String {
+        match &self.ended {
+            Ended::Played { checks, .. } => checks
+                .iter()
+                .map(|check| {
+                    let mark = if check.good { "good  " } else { "FAILED" };
+                    format!("{mark} {}\n", check.what)
+                })
+                .collect(),
+            Ended::Broken(why) => format!("FAILED {why}\n"),
+        }
+    }
+
     /// One sentence for whoever looks on.
     pub fn summary(&self) -> String {
         let took = self.took.as_secs_f64();
