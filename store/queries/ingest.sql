@@ -75,19 +75,19 @@ copies AS MATERIALIZED (
     FROM batch
     WHERE kafka_offset NOT IN (SELECT kafka_offset FROM stored)
 ),
+known AS MATERIALIZED (
+    SELECT event_id, received_at, boot
+    FROM stored_boots((SELECT array_agg(event_id) FROM copies), (SELECT array_agg(received_at) FROM copies))
+),
 -- A copy of an acknowledgement that is stored, now or before, is Kafka's or an operator's doing; any other is a
--- client's next try. The row is looked up one by one, by its key: a join would be planned for tables of any size.
+-- client's next try.
 retried AS (
     INSERT INTO retries (event_id, received_at, boot)
     SELECT event_id, received_at, boot
     FROM copies
     WHERE
         (event_id, received_at, boot) NOT IN (SELECT event_id, received_at, boot FROM stored)
-        AND boot IS DISTINCT FROM (
-            SELECT coalesce(event.boot, '00000000-0000-0000-0000-000000000000')
-            FROM events AS event
-            WHERE event.event_id = copies.event_id AND event.received_at = copies.received_at
-        )
+        AND (event_id, received_at, boot) NOT IN (SELECT event_id, received_at, boot FROM known)
     ORDER BY event_id, received_at, boot
     ON CONFLICT (event_id, received_at, boot) DO NOTHING
     RETURNING boot
