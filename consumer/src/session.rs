@@ -365,8 +365,8 @@ impl Session {
             return;
         };
         tracing::info!(partition = number, epoch = start.epoch, offset = %start.next, "reading");
-        let last = start.verify.map(|last| last.time_ms);
-        self.shared.board.reads_from(number, start.next, last);
+        let verified = start.verify.map(|last| last.time_ms);
+        self.shared.board.reads_from(number, start.next, verified);
         let inbox = Inbox::new(self.shared.limits, start, partition.met);
         let mailbox = Arc::new(Mailbox::new(inbox));
         let writer = Writer::new(

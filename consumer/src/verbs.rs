@@ -110,7 +110,7 @@ pub enum RejectsVerb {
 /// Which rejects to list.
 #[derive(Debug, Clone, Args)]
 pub struct RejectsList {
-    /// Only those with this reason's code, such as not_json.
+    /// Only those with this reason's code, such as `not_json`.
     #[arg(long, value_name = "CODE")]
     pub code: Option<String>,
     /// Only those rejected at or after this time, as in 2026-03-15T12:00:00Z.

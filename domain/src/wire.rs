@@ -49,6 +49,10 @@ const EARLIEST_OCCURRED_S: i64 = 946_684_800;
 /// An event as it is written: the keys in the order of the alphabet. A key whose value is `None` is left
 /// out; of two layers, the inner `None` is null.
 #[derive(Serialize)]
+#[expect(
+    clippy::option_option,
+    reason = "a key may be left out, null, or a text"
+)]
 struct Written<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     boot: Option<Uuid>,

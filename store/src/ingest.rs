@@ -110,9 +110,10 @@ impl Store {
                 Err(error) => match IngestError::from(error) {
                     IngestError::Transient(error) => {
                         drop(session);
-                        return Err(match self.is_superseded(batch, &error).await {
-                            true => IngestError::Fenced,
-                            false => IngestError::Transient(error),
+                        return Err(if self.is_superseded(batch, &error).await {
+                            IngestError::Fenced
+                        } else {
+                            IngestError::Transient(error)
                         });
                     }
                     // Undone; the statement says what is the matter, if anything is.

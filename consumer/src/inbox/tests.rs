@@ -184,9 +184,9 @@ async fn a_writer_of_a_backlog_waits_for_a_whole_batch_but_not_for_ever() {
     let writer = tokio::spawn({
         let mailbox = mailbox.clone();
         async move {
-            mailbox.whole(Duration::from_secs(60)).await;
+            mailbox.whole(Duration::from_mins(1)).await;
             let chunk = mailbox.take(10).map(|chunk| chunk.records.len());
-            mailbox.whole(Duration::from_secs(60)).await;
+            mailbox.whole(Duration::from_mins(1)).await;
             chunk
         }
     });

@@ -15,7 +15,7 @@ macro_rules! texts {
     ($($key:ident $name:literal),* $(,)?) => {
         /// A key whose value is a text.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(super) enum Key { $(#[doc = $name] $key),* }
+        pub(super) enum Key { $(#[doc = concat!("`", $name, "`")] $key),* }
 
         impl Key {
             const COUNT: usize = [$($name),*].len();
@@ -252,7 +252,7 @@ mod tests {
             r#"{"ip":{"a":1e999}}"#,
             r#"{"other":"\ud800"}"#,
             r#"{"ip":5}x"#,
-            r#"{5:1}"#,
+            r"{5:1}",
             "[]",
         ] {
             assert_eq!(read(broken).unwrap_err().code(), "not_json", "{broken}");

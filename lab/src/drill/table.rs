@@ -53,16 +53,15 @@ impl Line {
 
     /// Everything that was looked at, a line each.
     pub fn all_checks(&self) -> String {
-        match &self.ended {
-            Ended::Played { checks, .. } => checks
-                .iter()
-                .map(|check| {
-                    let mark = if check.good { "good  " } else { "FAILED" };
-                    format!("{mark} {}\n", check.what)
-                })
-                .collect(),
-            Ended::Broken(why) => format!("FAILED {why}\n"),
-        }
+        let checks = match &self.ended {
+            Ended::Played { checks, .. } => checks,
+            Ended::Broken(why) => return format!("FAILED {why}\n"),
+        };
+        checks.iter().fold(String::new(), |mut text, check| {
+            let mark = if check.good { "good  " } else { "FAILED" };
+            let _ = writeln!(text, "{mark} {}", check.what);
+            text
+        })
     }
 
     /// One sentence for whoever looks on.
