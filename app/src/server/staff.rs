@@ -162,9 +162,8 @@ fn staff_cookie(value: &str, max_age_s: u32, secure: bool) -> Option<HeaderValue
 /// A keyed hash of the label. An HMAC takes a key of any length.
 fn keyed(key: &SecretString, label: &[u8]) -> Hmac<Sha256> {
     let key = key.expose_secret().as_bytes();
-    let mut hash = match Hmac::<Sha256>::new_from_slice(key) {
-        Ok(hash) => hash,
-        Err(_) => unreachable!("an HMAC takes a key of any length"),
+    let Ok(mut hash) = Hmac::<Sha256>::new_from_slice(key) else {
+        unreachable!("an HMAC takes a key of any length");
     };
     hash.update(label);
     hash

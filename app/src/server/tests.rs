@@ -247,8 +247,9 @@ async fn an_address_alone_claims_nothing() {
     assert!(body.contains("kcat -C -b 127.0.0.1:1 "), "{body}");
 }
 
-#[tokio::test]
-async fn a_receipt_that_no_row_can_answer_stops_asking() {
+/// The receipt of a spooled click, as markup.
+fn spooled(progress: Progress) -> String {
+    let waiting = progress == Progress::Waiting;
     let view = ReceiptView {
         event_id: "7".into(),
         received_at: "then".into(),
@@ -256,15 +257,37 @@ async fn a_receipt_that_no_row_can_answer_stops_asking() {
         topic: "clickstream".into(),
         brokers: "127.0.0.1:1".into(),
         message: Some("{}".into()),
-        progress: Progress::Unknown,
+        progress,
         select: "SELECT 1;".into(),
         href: "/".into(),
-        progress_href: None,
+        progress_href: waiting.then(|| "/receipt/7/progress?t=1".into()),
         inside: true,
     };
-    let answer = super::render::fragment(StatusCode::OK, || receipt(view));
-    let bytes = axum::body::to_bytes(answer.into_body(), 1 << 20).await;
-    let html = String::from_utf8(bytes.unwrap().to_vec()).unwrap();
+    super::render::html(|| receipt(view))
+}
+
+#[test]
+fn a_click_that_kafka_cannot_take_is_said_to_be_on_disk() {
+    let html = spooled(Progress::Waiting);
+    assert!(html.contains("kept on disk, on its way"), "{html}");
+    assert!(
+        html.contains("Kept on the shop's disk") || html.contains("Kept on the shop&#x27;s disk")
+    );
+    assert!(html.contains(r#"data-progress="/receipt/7/progress?t=1""#));
+    let stored = spooled(Progress::Stored {
+        after_ms: 70_000,
+        row: None,
+    });
+    assert!(
+        stored.contains("70000 ms after the shop accepted it"),
+        "{stored}"
+    );
+    assert!(!stored.contains("on its way"), "{stored}");
+}
+
+#[test]
+fn a_receipt_that_no_row_can_answer_stops_asking() {
+    let html = spooled(Progress::Unknown);
     assert!(html.contains("there is no such row"), "{html}");
     assert!(!html.contains("data-progress") && !html.contains("Accepted by the shop"));
 }

@@ -152,7 +152,7 @@ impl Kafka {
         consumer.assign(&list)?;
         let found = read(consumer, wanted);
         consumer.unassign()?;
-        found
+        Ok(found)
     }
 
     /// How long the topic keeps its records. Does not block; waits two seconds at most.
@@ -167,7 +167,7 @@ impl Kafka {
         let settings = answer??
             .pop()
             .context("no answer")?
-            .map_err(|code| KafkaError::AdminOp(code))?;
+            .map_err(KafkaError::AdminOp)?;
         let value = settings
             .get(RETENTION)
             .and_then(|entry| entry.value.as_deref())
@@ -211,10 +211,7 @@ impl fmt::Debug for Kafka {
 }
 
 /// Takes the first record of each assigned partition.
-fn read(
-    consumer: &BaseConsumer<Quiet>,
-    wanted: &BTreeMap<i32, i64>,
-) -> anyhow::Result<BTreeMap<i32, Unread>> {
+fn read(consumer: &BaseConsumer<Quiet>, wanted: &BTreeMap<i32, i64>) -> BTreeMap<i32, Unread> {
     let deadline = Instant::now() + RECORDS;
     let mut found = BTreeMap::new();
     while found.len() < wanted.len() {
@@ -233,7 +230,7 @@ fn read(
             None => {}
         }
     }
-    Ok(found)
+    found
 }
 
 /// The record as an answer to the question for `wanted` offsets; there may be none at exactly that one.

@@ -403,7 +403,7 @@ mod tests {
         assert_eq!(broker.address.as_deref(), Some(TWO));
         match (died, broker.state) {
             (BrokerState::Down { since: first, .. }, BrokerState::Down { since, reason }) => {
-                assert_eq!((since, reason.as_str()), (first, "silent"))
+                assert_eq!((since, reason.as_str()), (first, "silent"));
             }
             other => panic!("{other:?}"),
         }

@@ -86,6 +86,10 @@ pub fn assemble(parts: Parts<'_>) -> Figures {
 }
 
 /// One partition. The outer none of `lease`: Postgres is silent; the inner: nobody has ever read it.
+#[expect(
+    clippy::option_option,
+    reason = "silence, and a partition without a lease, are two things"
+)]
 fn partition(
     kafka: &cluster::Partition,
     lease: Option<Option<&LeaseRow>>,

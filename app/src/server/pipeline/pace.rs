@@ -32,6 +32,7 @@ struct Moment {
 
 /// How one partition moves.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[expect(clippy::struct_field_names, reason = "the postfix is the unit")]
 pub struct Pace {
     /// Events read a second.
     pub read_per_s: Option<f64>,

@@ -176,7 +176,7 @@ async fn with_everything_away_the_page_says_so_and_hangs_for_nobody() {
 #[tokio::test]
 async fn the_news_end_with_the_shop() {
     let shop = shop(false);
-    let stop = shop.stop.clone();
+    let end_of_shop = shop.stop.clone();
     let news = ask(
         shop,
         "127.0.0.1",
@@ -186,7 +186,7 @@ async fn the_news_end_with_the_shop() {
     );
     let end = async {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        stop.cancel();
+        end_of_shop.cancel();
     };
     let (news, ()) = tokio::join!(
         tokio::time::timeout(std::time::Duration::from_secs(5), news),
