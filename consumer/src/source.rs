@@ -16,6 +16,7 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::{TopicPartitionList, TopicPartitionListElem};
 use rdkafka::types::RDKafkaRespErr;
 use service::settings::KafkaSettings;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use store::LastRecord;
 
@@ -35,12 +36,24 @@ pub enum Change {
 #[derive(Debug, Default)]
 pub struct Context {
     changes: Mutex<Vec<Change>>,
+    /// Commits that Kafka has not answered yet.
+    commits: AtomicUsize,
 }
 
 impl Context {
     /// What was decided since the last call, in order.
     pub fn take_changes(&self) -> Vec<Change> {
         std::mem::take(&mut *self.changes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Kafka was told offsets, and will answer.
+    pub fn committing(&self) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether Kafka has yet to answer to offsets that it was told.
+    pub fn commits(&self) -> bool {
+        self.commits.load(Ordering::Relaxed) > 0
     }
 
     fn note(&self, change: Change) {
@@ -83,6 +96,10 @@ impl ConsumerContext for Context {
     }
 
     fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+        let one_less = |commits: usize| Some(commits.saturating_sub(1));
+        let _ = self
+            .commits
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
         if let Err(error) = result {
             tracing::debug!(%error, "Kafka did not note the offsets; only its own tools show them");
         }

@@ -2,6 +2,7 @@
 
 use super::Session;
 use crate::partition::State;
+use crate::source::Change;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::time::{Duration, Instant};
@@ -31,10 +32,12 @@ impl Session {
                     news.add_partition_offset(&self.shared.topic, number, Offset::Offset(next.0));
             }
         }
-        if news.count() > 0
-            && let Err(error) = self.client.commit(&news, CommitMode::Async)
-        {
-            tracing::debug!(%error, "Kafka was not told the offsets");
+        if news.count() == 0 {
+            return;
+        }
+        match self.client.commit(&news, CommitMode::Async) {
+            Ok(()) => self.client.context().committing(),
+            Err(error) => tracing::debug!(%error, "Kafka was not told the offsets"),
         }
     }
 
@@ -74,13 +77,20 @@ impl Session {
     }
 
     /// Leaves the group. Whoever still asks Kafka something holds the client, and must not hold up that.
+    ///
+    /// A client that is dropped while a commit is under way, or before it has answered the last rebalance,
+    /// ends without telling the group, which then waits for the session to time out.
     fn leave(&self) {
         self.client.unsubscribe();
         let deadline = Instant::now() + LEAVING;
-        let reads = || self.client.assignment().is_ok_and(|held| held.count() > 0);
-        while reads() && Instant::now() < deadline {
+        let mut holds = !self.partitions.is_empty();
+        while (holds || self.client.context().commits()) && Instant::now() < deadline {
             // Answers the last rebalance; what else comes is left to our successors.
             drop(self.client.poll(Duration::from_millis(10)));
+            let changes = self.client.context().take_changes();
+            holds &= !changes
+                .iter()
+                .any(|change| matches!(change, Change::Revoked(_)));
         }
     }
 }
