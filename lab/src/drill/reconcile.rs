@@ -251,3 +251,132 @@ fn some(ids: &[&Uuid]) -> String {
         ids => format!(", such as {:?}", &ids[..ids.len().min(3)]),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use std::collections::HashMap;
+    use store::Balance;
+
+    const ID: [Uuid; 3] = [Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3)];
+
+    fn heard(id: Uuid) -> Entry {
+        Entry {
+            at: Duration::from_millis(5),
+            client: 0,
+            door: 0,
+            source: Source::Event,
+            id,
+        }
+    }
+
+    /// Three events, sent, acknowledged, stored and counted.
+    fn good() -> (Vec<Entry>, Experience, Books, Allowed) {
+        let experience = Experience {
+            tried: ID.into(),
+            ..Experience::default()
+        };
+        let books = Books {
+            rows: ID.map(|id| (id, 1)).into(),
+            client_rows: ID.to_vec(),
+            rejected: Vec::new(),
+            longest_pause: Duration::ZERO,
+            disagreements: vec![("sums", 0)],
+            balance: Balance {
+                by_source: vec![("event".to_owned(), 3)],
+                acknowledged: 3,
+                stored: 3,
+                ..Balance::default()
+            },
+        };
+        (
+            ID.map(heard).to_vec(),
+            experience,
+            books,
+            Allowed::default(),
+        )
+    }
+
+    type Case = (Vec<Entry>, Experience, Books, Allowed);
+
+    fn judge((ledger, experience, books, allowed): &Case) -> (Figures, Vec<String>) {
+        let (figures, checks) = reconcile(ledger, experience, books, allowed);
+        let bad = checks.into_iter().filter(|check| !check.good);
+        (figures, bad.map(|check| check.what).collect())
+    }
+
+    fn with(change: impl FnOnce(&mut Case)) -> Case {
+        let mut case = good();
+        change(&mut case);
+        case
+    }
+
+    #[test]
+    fn what_is_as_it_must_be_is_not_complained_of() {
+        let (figures, bad) = judge(&good());
+        assert_eq!(bad, Vec::<String>::new());
+        assert_eq!((figures.acknowledged, figures.stored), (3, 3));
+    }
+
+    #[rstest]
+    #[case::an_acknowledged_event_without_a_row(with(|c| {
+        c.2.rows.remove(&ID[1]);
+        c.2.client_rows.remove(1);
+    }), "every acknowledged event")]
+    #[case::a_row_twice(with(|c| { c.2.rows.insert(ID[0], 2); }), "twice")]
+    #[case::a_row_that_nobody_sent(with(|c| c.2.client_rows.push(Uuid::from_u128(9))), "no client sent")]
+    #[case::an_answer_that_must_not_be(with(|c| c.1.wrong.push("400".to_owned())), "every answer")]
+    #[case::a_client_that_gave_up(with(|c| c.1.given_up = 1), "gave up")]
+    #[case::sums_that_disagree(with(|c| c.2.disagreements[0].1 = 2), "sums: 2")]
+    #[case::a_loss_by_the_collectors_word(with(|c| c.2.balance.lost = 1), "lost = 1")]
+    #[case::something_on_its_way(with(|c| c.2.balance.in_flight = 1), "in flight 1")]
+    #[case::books_that_do_not_balance(with(|c| c.2.balance.stored = 2), "acknowledged 3")]
+    #[case::more_reported_than_heard(with(|c| c.2.balance.by_source[0].1 = 4), "reported 4")]
+    #[case::less_reported_than_heard(with(|c| c.2.balance.by_source[0].1 = 2), "reported 2")]
+    #[case::given_up_by_nobody(with(|c| {
+        c.2.balance.expired = 1;
+        c.2.balance.acknowledged = 4;
+    }), "expired: 1")]
+    fn what_is_not_is(#[case] case: Case, #[case] complaint: &str) {
+        let (_, bad) = judge(&case);
+        assert!(bad.iter().any(|what| what.contains(complaint)), "{bad:?}");
+    }
+
+    #[test]
+    fn a_reject_is_no_loss_and_what_an_operator_gave_up_is_none_either() {
+        let rejected = with(|(_, _, books, _)| {
+            books.rows.remove(&ID[2]);
+            books.client_rows.pop();
+            let raw = format!(r#"{{"event_id":"{}"}}"#, ID[2]);
+            books.rejected.push(raw.into_bytes());
+            books.balance.stored = 2;
+            books.balance.rejected = 1;
+        });
+        let (figures, bad) = judge(&rejected);
+        assert_eq!((figures.lost, figures.stored), (0, 2), "{bad:?}");
+        assert_eq!(bad, Vec::<String>::new());
+
+        let expired = with(|(_, _, books, allowed)| {
+            books.rows = HashMap::from([(ID[0], 1), (ID[1], 1)]);
+            books.client_rows.pop();
+            books.balance.stored = 2;
+            books.balance.expired = 1;
+            allowed.expired = 2;
+        });
+        let (figures, bad) = judge(&expired);
+        assert_eq!(figures.lost, 0);
+        assert_eq!(bad, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_killed_app_may_have_acknowledged_more_than_it_reported() {
+        let killed = with(|(_, _, books, allowed)| {
+            books.balance.by_source[0].1 = 2;
+            books.balance.acknowledged = 2;
+            books.balance.unreported = 1;
+            allowed.app_killed = true;
+        });
+        assert_eq!(judge(&killed).1, Vec::<String>::new());
+    }
+}
