@@ -42,7 +42,7 @@ impl Backlog {
 }
 
 /// Writes `events` different events, 20 % of them with ids that clients chose, and every 50th of those once
-/// more, as a client does that heard no answer.
+/// more: a client that heard no answer, whose second try is received a moment later.
 async fn write_backlog(world: &World, events: i64) -> Backlog {
     let now = Utc::now();
     let mut messages = Vec::new();
@@ -50,11 +50,14 @@ async fn write_backlog(world: &World, events: i64) -> Backlog {
     for n in 0..events {
         let event = event(n, now);
         carts += i64::from(event.choice.is_some());
-        let message = (event.key(), wire::encode(&event));
+        messages.push((event.key(), wire::encode(&event)));
         if event.client_id && n % 250 == 0 {
-            messages.push(message.clone());
+            let again = Event {
+                received_at: event.received_at + TimeDelta::microseconds(1),
+                ..event
+            };
+            messages.push((again.key(), wire::encode(&again)));
         }
-        messages.push(message);
     }
     let records = i64::try_from(messages.len()).unwrap();
     world.producer().unwrap().send_all(messages).await.unwrap();

@@ -6,6 +6,7 @@ use service::health::Health;
 use service::settings::KafkaSettings;
 use std::ops::Deref;
 use std::path::PathBuf;
+use std::time::Duration;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio_util::sync::CancellationToken;
 
@@ -36,14 +37,18 @@ impl World {
         Self::make(name, Share::Alone(CLUSTER.write().await)).await
     }
 
-    /// A collector inside the test, which writes to this world's topic.
+    /// A collector inside the test, which writes to this world's topic. It waits for a topic made a moment ago
+    /// longer than a visitor would.
     pub fn collector(&self) -> Collector {
         let kafka = KafkaSettings {
             kafka_brokers: self.brokers.clone(),
             kafka_topic: self.topic.clone(),
         };
         Collector::start(
-            CollectorSettings::new(kafka),
+            CollectorSettings {
+                ack_timeout: Duration::from_secs(20),
+                ..CollectorSettings::new(kafka)
+            },
             None,
             Health::new(),
             CancellationToken::new(),
