@@ -1,21 +1,32 @@
 -- The books of a topic: what the collectors reported against what was counted.
 --
 -- Reads one small row for each boot, partition and reporter; no event.
-WITH counted AS (
-    SELECT
-        boot, kafka_partition, stored, duplicate, rejected, expired,
-        stored + duplicate + rejected + expired AS events
-    FROM balance
-    WHERE topic = $1
-),
-acknowledged AS (
-    SELECT boot, sum(events) AS events FROM collector_acknowledged WHERE topic = $1 GROUP BY boot
-),
-placed AS (
+WITH placed AS (
     SELECT boot, kafka_partition, sum(events) AS events, max(last_offset) AS last_offset
     FROM collector_places
     WHERE topic = $1
     GROUP BY boot, kafka_partition
+),
+-- What is given up when a topic is created anew is what its boots are short of then; events that lie in the new one
+-- already, unread, are among it. Each of them that becomes a row takes back one.
+counted AS (
+    SELECT
+        boot, kafka_partition, stored, duplicate, rejected, expired,
+        stored + duplicate + rejected + expired AS events
+    FROM (
+        SELECT
+            boot, kafka_partition, stored, duplicate, rejected,
+            CASE
+                WHEN boot = '00000000-0000-0000-0000-000000000000' THEN expired
+                ELSE least(expired, greatest(coalesce(placed.events, 0) - stored - duplicate - rejected, 0))
+            END AS expired
+        FROM balance
+        LEFT JOIN placed USING (boot, kafka_partition)
+        WHERE topic = $1
+    ) AS book
+),
+acknowledged AS (
+    SELECT boot, sum(events) AS events FROM collector_acknowledged WHERE topic = $1 GROUP BY boot
 ),
 -- Each boot in each partition. Settled: every place that was reported has been read.
 compared AS (
