@@ -15,7 +15,7 @@ use service::health::Health;
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
@@ -343,9 +343,8 @@ async fn that_postgres_is_away_is_said_once_whoever_notices() {
             move || said.clone()
         })
         .finish();
-    // A line that another test's thread meets first, where nobody listens, would be silent here, too.
-    service::outage::Outage::new("Postgres").missing("nobody listens yet");
     let _log = tracing::subscriber::set_default(log);
+    said.hears_outages().await;
     let shop = open(Path::new("/nonexistent"));
     let health = Health::new();
     let watch = readiness::watch(
@@ -378,6 +377,20 @@ async fn that_postgres_is_away_is_said_once_whoever_notices() {
 /// What was logged.
 #[derive(Clone, Default)]
 struct Said(Arc<Mutex<Vec<u8>>>);
+
+impl Said {
+    /// Waits until an outage is heard. A line that another test's thread, where nobody listens, is just
+    /// meeting for the first time is remembered as silent for all threads, until the next look.
+    async fn hears_outages(&self) {
+        let until = Instant::now() + Duration::from_secs(5);
+        while self.0.lock().unwrap().is_empty() {
+            assert!(Instant::now() < until, "an outage is not heard");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            tracing::callsite::rebuild_interest_cache();
+            service::outage::Outage::new("A test").missing("to be heard");
+        }
+    }
+}
 
 impl Write for Said {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
