@@ -260,7 +260,8 @@ impl Collector {
                     received_at: record.received_at,
                     place: place.map_or(Place::Spool, in_kafka),
                 },
-                json: record.message.json,
+                // A message that has timed out may still wait for its turn.
+                json: Arc::unwrap_or_clone(record.message).json,
             })
             .collect())
     }
@@ -277,12 +278,12 @@ impl Collector {
             };
             let enriched = enrich(draft, stamp)?;
             Ok(Record {
-                message: Message {
+                message: Arc::new(Message {
                     key: enriched.event.key(),
                     json: enriched.json,
                     event_type: enriched.event.event_type,
                     event_id: enriched.event.event_id,
-                },
+                }),
                 boot,
                 source: enriched.event.source,
                 received_at: enriched.event.received_at,

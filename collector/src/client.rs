@@ -1,7 +1,8 @@
 //! One client of Kafka, from its making to its end. It never loses a message silently: each gets its
 //! answer through its [`Ticket`], also when the client dies.
 
-use crate::request::{Delivered, Ticket};
+use crate::lane::{Handed, Lane, Rests};
+use crate::request::{Delivered, Outcome, Ticket};
 use domain::event::EventType;
 use domain::wire;
 use rdkafka::ClientContext;
@@ -9,12 +10,12 @@ use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel}
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
 use rdkafka::metadata::MetadataPartition;
-use rdkafka::producer::{
-    BaseRecord, NoCustomPartitioner, Producer as _, ProducerContext, ThreadedProducer,
-};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use service::settings::KafkaSettings;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -30,80 +31,219 @@ pub(crate) struct Message {
     pub event_id: Uuid,
 }
 
-/// A client of Kafka and the thread that takes its answers. Dropping it blocks for up to half a second.
+/// How long librdkafka waits for more before it sends: long enough for a whole batch to be handed over.
+const LINGER: Duration = Duration::from_millis(2);
+/// With so many messages under way or waiting there is enough for large batches: lanes then rest,
+const BUSY: usize = 100;
+/// and for so long afterwards.
+const BUSY_FOR: Duration = Duration::from_millis(100);
+/// How long a lane rests, counted from the beginning of one batch to that of the next: so many times as
+/// long as Kafka took for the first,
+const REST_ROUNDS: u32 = 3;
+/// and no longer than this.
+const REST_MAX: Duration = Duration::from_millis(25);
+/// How often lanes that rest are looked at.
+const REST_LOOK: Duration = Duration::from_millis(2);
+/// How long one wait for answers lasts; so long the end of a client may take.
+const POLL: Duration = Duration::from_millis(100);
+
+/// A client of Kafka and the thread that takes its answers. Dropping it blocks for up to 0.6 seconds.
 pub(crate) struct Client {
-    kafka: ThreadedProducer<Context, NoCustomPartitioner>,
-    topic: String,
+    sender: Arc<Sender>,
+    /// One for each partition, as far as they are known.
+    lanes: RwLock<Lanes>,
+    stop: Arc<AtomicBool>,
+    answering: Option<JoinHandle<()>>,
 }
+
+type Sender = BaseProducer<Context>;
+type Lanes = Arc<[Arc<Lane<Parcel>>]>;
 
 /// What the client's callbacks share with those who use it.
 struct Context {
+    topic: String,
+    /// A message that has waited so long is not sent any more: its sender has kept it elsewhere.
+    ack_timeout: Duration,
     /// Told when the client may have become useless.
     mend: Arc<Notify>,
+    /// The client itself, for the next batch; gone while it is being dropped.
+    sender: OnceLock<Weak<Sender>>,
+    /// Messages without an answer, sent or not.
+    open: AtomicUsize,
+    /// When the client was made; times are counted from here.
+    made: Instant,
+    /// Until when it is busy, in milliseconds.
+    busy_until: AtomicU64,
+    /// Told when a lane rests.
+    rests: Notify,
+}
+
+/// A message on its way to librdkafka.
+#[derive(Debug)]
+struct Parcel {
+    message: Arc<Message>,
+    label: Label,
+}
+
+/// What librdkafka carries with a message and hands back with the answer.
+#[derive(Debug)]
+struct Label {
+    ticket: Ticket,
+    lane: Arc<Lane<Parcel>>,
 }
 
 impl Client {
     /// Makes a client; it connects by itself, now or when Kafka is there. `mend` is notified whenever
     /// it is time to ask [`Self::is_broken`].
-    pub fn new(config: &ClientConfig, topic: &str, mend: Arc<Notify>) -> KafkaResult<Self> {
-        Ok(Self {
-            kafka: ThreadedProducer::from_config_and_context(config, Context { mend })?,
+    ///
+    /// # Errors
+    /// A setting is wrong, or there can be no more threads.
+    pub fn new(
+        config: &ClientConfig,
+        topic: &str,
+        ack_timeout: Duration,
+        mend: Arc<Notify>,
+    ) -> KafkaResult<Self> {
+        let context = Context {
             topic: topic.to_owned(),
+            ack_timeout,
+            mend,
+            sender: OnceLock::new(),
+            open: AtomicUsize::new(0),
+            made: Instant::now(),
+            busy_until: AtomicU64::new(0),
+            rests: Notify::new(),
+        };
+        let sender = Arc::new(Sender::from_config_and_context(config, context)?);
+        // It is set here alone.
+        let _ = sender.context().sender.set(Arc::downgrade(&sender));
+        let stop = Arc::new(AtomicBool::new(false));
+        let answering = thread::Builder::new()
+            .name("Kafka's answers".to_owned())
+            .spawn({
+                let (sender, stop) = (Arc::clone(&sender), Arc::clone(&stop));
+                move || {
+                    while !stop.load(Ordering::Relaxed) {
+                        sender.poll(POLL);
+                    }
+                }
+            });
+        let answering = answering.map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
+        Ok(Self {
+            sender,
+            // Until Kafka has told how many partitions there are.
+            lanes: RwLock::new(lanes(1)),
+            stop,
+            answering: Some(answering),
         })
     }
 
     /// Why only a new client can help, once that is so.
     pub fn is_broken(&self) -> Option<String> {
-        self.kafka.client().fatal_error().map(|(_, why)| why)
+        self.sender.client().fatal_error().map(|(_, why)| why)
     }
 
-    /// Hands one message over without waiting; the answer comes through the ticket, at once when the
-    /// client does not take the message.
-    pub fn send(&self, message: &Message, ticket: Ticket) {
-        let id = message.event_id.as_hyphenated().to_string();
-        let headers = OwnedHeaders::new_with_capacity(3)
-            .insert(header(wire::HEADER_EVENT, message.event_type.as_str()))
-            .insert(header(wire::HEADER_EVENT_ID, &id))
-            .insert(header(
-                wire::HEADER_SCHEMA,
-                &wire::SCHEMA_VERSION.to_string(),
-            ));
-        let record = BaseRecord::with_opaque_to(&self.topic, Box::new(ticket))
-            .key(message.key.as_str())
-            .payload(message.json.as_str())
-            .headers(headers);
-        if let Err((error, record)) = self.kafka.send(record) {
-            let code = error
-                .rdkafka_error_code()
-                .unwrap_or(RDKafkaErrorCode::Unknown);
-            self.kafka.client().context().failed(code);
-            record.delivery_opaque.settle(Err(code));
+    /// Hands messages over without waiting; the answers come through the tickets, at once for what the
+    /// client does not take.
+    pub fn send<'a>(&self, messages: impl Iterator<Item = (&'a Arc<Message>, Ticket)>) {
+        let (lanes, now) = (self.lanes(), Instant::now());
+        let context = self.sender.context();
+        for (message, ticket) in messages {
+            context.opened(now);
+            let lane = &lanes[lane_of(&message.key, lanes.len())];
+            let parcel = Parcel {
+                message: Arc::clone(message),
+                label: Label {
+                    ticket,
+                    lane: Arc::clone(lane),
+                },
+            };
+            let send = |parcel, _| context.hand_over(&self.sender, parcel);
+            if lane.enter(parcel, message.size(), now, send) == Rests::Yes {
+                context.rests.notify_one();
+            }
         }
     }
 
-    /// Waits until every message has its answer, at most `timeout`. Blocks.
-    pub fn flush(&self, timeout: Duration) -> KafkaResult<()> {
-        self.kafka.flush(timeout)
+    /// Waits until a lane has rested, and sends what waits there. Whoever has a client calls this again and
+    /// again; dropping the future loses nothing.
+    pub async fn after_rests(&self) {
+        let context = self.sender.context();
+        context.rests.notified().await;
+        let mut rests = Rests::Yes;
+        while rests == Rests::Yes {
+            tokio::time::sleep(REST_LOOK).await;
+            rests = Rests::No;
+            let now = Instant::now();
+            let at_once = !context.is_busy(now);
+            for lane in self.lanes().iter() {
+                let send = |parcel, since| context.hand_over_late(parcel, since);
+                if lane.go_on(now, at_once, send) == Rests::Yes {
+                    rests = Rests::Yes;
+                }
+            }
+        }
+    }
+
+    fn lanes(&self) -> Lanes {
+        Arc::clone(&self.lanes.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on there are so many partitions. What waits by the old count leaves by it, too.
+    fn has_partitions(&self, count: usize) {
+        if count == 0 || count == self.lanes().len() {
+            return;
+        }
+        let old = {
+            let mut current = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *current, lanes(count))
+        };
+        self.retire(&old);
+    }
+
+    fn retire(&self, lanes: &Lanes) {
+        let (context, now) = (self.sender.context(), Instant::now());
+        for lane in lanes.iter() {
+            lane.retire(now, |parcel, since| context.hand_over_late(parcel, since));
+        }
+    }
+
+    /// Waits until every message has its answer, at most `timeout`; says whether they have. Blocks.
+    pub fn flush(&self, timeout: Duration) -> bool {
+        let until = Instant::now() + timeout;
+        // Nothing rests while somebody waits for the end.
+        self.retire(&self.lanes());
+        while self.sender.context().open.load(Ordering::Relaxed) > 0 {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            // What it says is what the count says, too.
+            let _ = self.sender.flush(left.min(POLL));
+        }
+        true
     }
 
     /// Asks a broker whether the topic could take a message now, or says what is in the way. Blocks for
     /// at most `timeout`.
     pub fn look(&self, timeout: Duration) -> Result<(), String> {
+        let name = &self.sender.context().topic;
         let metadata = self
-            .kafka
+            .sender
             .client()
-            .fetch_metadata(Some(&self.topic), timeout)
+            .fetch_metadata(Some(name), timeout)
             .map_err(|error| error.to_string())?;
         let topic = metadata
             .topics()
             .iter()
-            .find(|topic| topic.name() == self.topic)
-            .ok_or_else(|| format!("no broker knows the topic {}", self.topic))?;
+            .find(|topic| topic.name() == name)
+            .ok_or_else(|| format!("no broker knows the topic {name}"))?;
         if let Some(error) = topic.error() {
             let why = RDKafkaErrorCode::from(error);
-            return Err(format!("the topic {}: {why}", self.topic));
+            return Err(format!("the topic {name}: {why}"));
         }
         let of = topic.partitions().len();
+        self.has_partitions(of);
         let count = |fault: fn(&MetadataPartition) -> bool| {
             topic.partitions().iter().filter(|p| fault(p)).count()
         };
@@ -117,7 +257,98 @@ impl Client {
     }
 }
 
+impl Drop for Client {
+    /// Ends the thread; whoever drops the sender last then waits for the answers to what was purged.
+    fn drop(&mut self) {
+        self.retire(&self.lanes());
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(answering) = self.answering.take() {
+            // Should it have panicked, the panic hook has said so.
+            let _ = answering.join();
+        }
+    }
+}
+
+impl Message {
+    /// Bytes of key and value.
+    pub const fn size(&self) -> usize {
+        self.key.len() + self.json.len()
+    }
+}
+
 impl Context {
+    /// Gives a message to librdkafka; when that does not take it, its sender hears so at once.
+    fn hand_over(&self, sender: &Sender, parcel: Parcel) -> Handed {
+        let Parcel { message, label } = parcel;
+        let mut id = Uuid::encode_buffer();
+        let id = message.event_id.as_hyphenated().encode_lower(&mut id);
+        let headers = OwnedHeaders::new_with_capacity(3)
+            .insert(header(wire::HEADER_EVENT, message.event_type.as_str()))
+            .insert(header(wire::HEADER_EVENT_ID, id))
+            .insert(header(
+                wire::HEADER_SCHEMA,
+                &wire::SCHEMA_VERSION.to_string(),
+            ));
+        let record = BaseRecord::with_opaque_to(&self.topic, Box::new(label))
+            .key(message.key.as_str())
+            .payload(message.json.as_str())
+            .headers(headers);
+        match sender.send(record) {
+            Ok(()) => Handed::UnderWay,
+            Err((error, record)) => {
+                let code = code(&error);
+                self.failed(code);
+                self.settle(record.delivery_opaque.ticket, Err(code));
+                Handed::Not
+            }
+        }
+    }
+
+    /// Hands over a message that has waited, unless it has waited too long.
+    fn hand_over_late(&self, parcel: Parcel, since: Instant) -> Handed {
+        let late = if since.elapsed() >= self.ack_timeout {
+            RDKafkaErrorCode::MessageTimedOut
+        } else if let Some(sender) = self.sender.get().and_then(Weak::upgrade) {
+            return self.hand_over(&sender, parcel);
+        } else {
+            RDKafkaErrorCode::PurgeQueue
+        };
+        self.failed(late);
+        self.settle(parcel.label.ticket, Err(late));
+        Handed::Not
+    }
+
+    fn settle(&self, ticket: Ticket, outcome: Outcome) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+        ticket.settle(outcome);
+    }
+
+    /// Counts a message that has come.
+    fn opened(&self, now: Instant) {
+        if self.open.fetch_add(1, Ordering::Relaxed) >= BUSY {
+            let until = self.millis(now + BUSY_FOR);
+            self.busy_until.store(until, Ordering::Relaxed);
+        }
+    }
+
+    fn is_busy(&self, now: Instant) -> bool {
+        self.millis(now) < self.busy_until.load(Ordering::Relaxed)
+    }
+
+    fn millis(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.made).as_millis();
+        u64::try_from(since).unwrap_or(u64::MAX)
+    }
+
+    /// How long after the beginning of a batch that took so long until `now` the next one may begin.
+    fn pace(&self, now: Instant, took: Duration) -> Duration {
+        if self.is_busy(now) {
+            (took * REST_ROUNDS).min(REST_MAX)
+        } else {
+            Duration::ZERO
+        }
+    }
+
     /// Counts a message that was not delivered.
     fn failed(&self, code: RDKafkaErrorCode) {
         metrics::counter!(crate::telemetry::PRODUCE_ERRORS, "error" => format!("{code:?}"))
@@ -141,23 +372,48 @@ impl ClientContext for Context {
 }
 
 impl ProducerContext for Context {
-    type DeliveryOpaque = Box<Ticket>;
+    type DeliveryOpaque = Box<Label>;
 
-    fn delivery(&self, report: &DeliveryResult<'_>, ticket: Box<Ticket>) {
-        ticket.settle(match report {
+    fn delivery(&self, report: &DeliveryResult<'_>, label: Box<Label>) {
+        let Label { ticket, lane } = *label;
+        let outcome = match report {
             Ok(message) => Ok(Delivered {
                 partition: message.partition(),
                 offset: message.offset(),
             }),
             Err((error, _)) => {
-                let code = error
-                    .rdkafka_error_code()
-                    .unwrap_or(RDKafkaErrorCode::Unknown);
+                let code = code(error);
                 self.failed(code);
                 Err(code)
             }
-        });
+        };
+        self.settle(ticket, outcome);
+        let send = |parcel, since| self.hand_over_late(parcel, since);
+        let pace = |now, took| self.pace(now, took);
+        if lane.answered(Instant::now, pace, send) == Rests::Yes {
+            self.rests.notify_one();
+        }
     }
+}
+
+fn lanes(count: usize) -> Lanes {
+    // What comes when librdkafka may be sending already would have to wait there.
+    (0..count)
+        .map(|_| Arc::new(Lane::new(LINGER / 2)))
+        .collect()
+}
+
+/// The lane of a key: its partition, as `murmur2_random` chooses it. Should the topic have other
+/// partitions than we know, some share a lane, and nothing worse.
+fn lane_of(key: &str, lanes: usize) -> usize {
+    let hash = murmur2::murmur2(key.as_bytes(), murmur2::KAFKA_SEED) & 0x7fff_ffff;
+    hash as usize % lanes
+}
+
+fn code(error: &KafkaError) -> RDKafkaErrorCode {
+    error
+        .rdkafka_error_code()
+        .unwrap_or(RDKafkaErrorCode::Unknown)
 }
 
 fn has_no_leader(partition: &MetadataPartition) -> bool {
@@ -188,10 +444,11 @@ pub(crate) fn config(
         .saturating_mul(2)
         .max(1024)
         .to_string();
+    let linger = LINGER.as_millis().to_string();
     let mut config = service::kafka::client_config_with(
         settings,
         &[
-            ("linger.ms", "2"),
+            ("linger.ms", &linger),
             ("compression.type", "lz4"),
             ("queue.buffering.max.messages", &messages),
             ("queue.buffering.max.kbytes", &kbytes),
@@ -231,6 +488,24 @@ mod tests {
         ] {
             assert_eq!(config.get(name), Some(value), "{name}");
         }
-        Client::new(&config, "clickstream", Arc::default()).unwrap();
+        Client::new(
+            &config,
+            "clickstream",
+            Duration::from_secs(2),
+            Arc::default(),
+        )
+        .unwrap();
+    }
+
+    /// The hashes are the test vectors of the Java client's `Utils.murmur2`.
+    #[rstest::rstest]
+    #[case("21", -973_932_308)]
+    #[case("foobar", -790_332_482)]
+    #[case("a-little-bit-long-string", -985_981_536)]
+    #[case("a-little-bit-longer-string", -1_486_304_829)]
+    fn a_lane_holds_what_java_puts_into_one_partition(#[case] key: &str, #[case] hash: i32) {
+        let partition = (hash & 0x7fff_ffff) % 6;
+        assert_eq!(lane_of(key, 6), usize::try_from(partition).unwrap());
+        assert_eq!(lane_of(key, 1), 0);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The modules stand in the order in which an event passes through them: what a caller hands in
 //! ([`draft`]), which time it gets (`clock`), how it becomes a checked event (`enrich`) and a message
-//! (`record`), how a request's messages are kept together (`request`), how they get to Kafka (`client`)
+//! (`record`), how a request's messages are kept together (`request`), how they get to Kafka (`lane`, `client`)
 //! whatever happens there (`producer`, `reach`), where they are kept when they do not ([`spool`]), who
 //! decides (`detour`), the one path that joins all this ([`accept`]), how the books are kept (`tally`,
 //! `report`), when the event has become a row ([`stored`]), and what is counted on the way (`telemetry`).
@@ -20,6 +20,7 @@ mod detour;
 pub mod draft;
 mod enrich;
 pub mod http;
+mod lane;
 mod producer;
 mod reach;
 mod record;

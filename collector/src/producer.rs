@@ -7,14 +7,14 @@ use crate::reach::Reach;
 use crate::record::Record;
 use crate::request::{self, Count, Outcome, Queue};
 use crate::tally::Totals;
-use rdkafka::ClientConfig;
+use rdkafka::error::KafkaResult;
 use service::kafka::explain;
 use service::settings::KafkaSettings;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// How often Kafka is looked at; a first failure is followed by a shorter pause.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -45,6 +45,8 @@ pub(crate) struct Producer {
     ack_timeout: Duration,
     totals: Arc<Totals>,
     reach: Arc<Reach>,
+    /// Ends what must outlive the shutdown: requests are answered after it has begun.
+    _ended: DropGuard,
 }
 
 impl Producer {
@@ -64,7 +66,8 @@ impl Producer {
         } = settings;
         let config = client::config(kafka, ack_timeout, limits);
         let mend = Arc::new(Notify::new());
-        let first = Client::new(&config, &kafka.kafka_topic, Arc::clone(&mend)).map_err(explain)?;
+        let first = Client::new(&config, &kafka.kafka_topic, ack_timeout, Arc::clone(&mend))
+            .map_err(explain)?;
         let (replace, current) = watch::channel(Arc::new(first));
         let reach = Arc::new(reach);
         tokio::spawn(look_after(
@@ -72,14 +75,16 @@ impl Producer {
             Arc::clone(&reach),
             shutdown.clone(),
         ));
-        tokio::spawn(mend_client(
-            config,
-            kafka.kafka_topic.clone(),
-            mend,
-            replace,
-            shutdown,
-        ));
+        let topic = kafka.kafka_topic.clone();
+        let remake = {
+            let mend = Arc::clone(&mend);
+            move || Client::new(&config, &topic, ack_timeout, Arc::clone(&mend))
+        };
+        tokio::spawn(mend_client(remake, mend, replace, shutdown));
+        let ended = CancellationToken::new();
+        tokio::spawn(keep_going(current.clone(), ended.clone()));
         Ok(Self {
+            _ended: ended.drop_guard(),
             current,
             queue: Queue::new(limits),
             ack_timeout,
@@ -93,10 +98,7 @@ impl Producer {
     /// Answers within the acknowledgement's time; a message without an answer by then has failed. Dropping
     /// the future stops the waiting, not the sending.
     pub async fn produce(&self, records: &[Record]) -> Result<Vec<Outcome>, QueueFull> {
-        let bytes = records
-            .iter()
-            .map(|r| r.message.key.len() + r.message.json.len())
-            .sum();
+        let bytes = records.iter().map(|r| r.message.size()).sum();
         let room = self.queue.reserve(records.len(), bytes).ok_or(QueueFull)?;
         let count = Count {
             totals: Arc::clone(&self.totals),
@@ -105,9 +107,8 @@ impl Producer {
         let (tickets, mut answers) = request::open(records.len(), Some(room), Some(count));
         let answered = async {
             if let Some(client) = self.client().await {
-                for (record, ticket) in records.iter().zip(tickets) {
-                    client.send(&record.message, ticket);
-                }
+                let messages = records.iter().map(|record| &record.message);
+                client.send(messages.zip(tickets));
             }
             answers.complete().await;
         };
@@ -122,19 +123,17 @@ impl Producer {
 
     /// Sends messages that are kept elsewhere already, as long as that takes; they need no room in the
     /// queue of requests and are not counted. Returns what became of each, in their order.
-    pub async fn deliver(&self, messages: &[&Message]) -> Vec<Outcome> {
+    pub async fn deliver(&self, messages: &[&Arc<Message>]) -> Vec<Outcome> {
         let outcomes = self.carry(messages).await;
         self.witness(&outcomes);
         outcomes
     }
 
     /// Like [`Self::deliver`], for a message of our own: whether it arrives says little about requests.
-    pub async fn carry(&self, messages: &[&Message]) -> Vec<Outcome> {
+    pub async fn carry(&self, messages: &[&Arc<Message>]) -> Vec<Outcome> {
         let (tickets, mut answers) = request::open(messages.len(), None, None);
         if let Some(client) = self.client().await {
-            for (message, ticket) in messages.iter().zip(tickets) {
-                client.send(message, ticket);
-            }
+            client.send(messages.iter().copied().zip(tickets));
             drop(client);
             answers.complete().await;
         }
@@ -170,8 +169,8 @@ impl Producer {
         // librdkafka looks for messages whose time is up once a second.
         let limit = self.ack_timeout + Duration::from_secs(1);
         let flushed = tokio::task::spawn_blocking(move || client.flush(limit)).await;
-        if let Ok(Err(error)) = flushed {
-            tracing::warn!(%error, "some messages have no answer from Kafka; their senders were told");
+        if let Ok(false) = flushed {
+            tracing::warn!("some messages have no answer from Kafka; their senders were told");
         }
     }
 }
@@ -199,10 +198,27 @@ async fn look_after(
     }
 }
 
+/// Sends what waits in the client's lanes after their rests.
+async fn keep_going(mut current: watch::Receiver<Arc<Client>>, ended: CancellationToken) {
+    loop {
+        let client = Arc::clone(&current.borrow_and_update());
+        let replaced = async {
+            // An error means that there will be no other client.
+            if current.changed().await.is_err() {
+                std::future::pending().await
+            }
+        };
+        tokio::select! {
+            () = client.after_rests() => {}
+            () = replaced => {}
+            () = ended.cancelled() => return,
+        }
+    }
+}
+
 /// Replaces a client that cannot go on. Its messages get their answers when it is dropped.
 async fn mend_client(
-    config: ClientConfig,
-    topic: String,
+    remake: impl Fn() -> KafkaResult<Client> + Send,
     mend: Arc<Notify>,
     replace: watch::Sender<Arc<Client>>,
     shutdown: CancellationToken,
@@ -219,7 +235,7 @@ async fn mend_client(
             continue;
         };
         tracing::error!(%why, "Kafka's client cannot go on; making a new one");
-        match Client::new(&config, &topic, Arc::clone(&mend)) {
+        match remake() {
             Ok(client) => {
                 let dead = replace.send_replace(Arc::new(client));
                 tokio::task::spawn_blocking(move || drop(dead));

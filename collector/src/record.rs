@@ -4,6 +4,7 @@
 use crate::client::Message;
 use chrono::{DateTime, Utc};
 use domain::{EventType, Source};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// The first byte of every written record; another one is another layout.
@@ -12,7 +13,7 @@ const LAYOUT: u8 = 1;
 /// A message and what is counted about it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Record {
-    pub message: Message,
+    pub message: Arc<Message>,
     /// The run of the collector that accepted it.
     pub boot: Uuid,
     /// The door by which it came in.
@@ -54,12 +55,12 @@ impl Record {
         let source = Source::from_name(take_text(&mut bytes)?)?;
         let key = take_text(&mut bytes)?.to_owned();
         let json = take_text(&mut bytes)?.to_owned();
-        let message = Message {
+        let message = Arc::new(Message {
             key,
             json,
             event_type,
             event_id,
-        };
+        });
         bytes.is_empty().then_some(Self {
             message,
             boot,
@@ -100,12 +101,12 @@ pub(crate) mod tests {
     /// A record of this number.
     pub(crate) fn record(number: u32) -> Record {
         Record {
-            message: Message {
+            message: Arc::new(Message {
                 key: format!("visitor {}", number % 7),
                 json: format!(r#"{{"number":{number}}}"#),
                 event_type: EventType::parse("click").unwrap(),
                 event_id: Uuid::from_u128(number.into()),
-            },
+            }),
             boot: Uuid::from_u128(1),
             source: Source::Shop,
             received_at: DateTime::from_timestamp_micros(1_790_000_000_000_000).unwrap()
@@ -139,7 +140,12 @@ pub(crate) mod tests {
             source in 0..Source::ALL.len(),
         ) {
             let record = Record {
-                message: Message { key, json, event_id: Uuid::from_u128(ids[0]), ..record(0).message },
+                message: Arc::new(Message {
+                    key,
+                    json,
+                    event_id: Uuid::from_u128(ids[0]),
+                    event_type: record(0).message.event_type.clone(),
+                }),
                 boot: Uuid::from_u128(ids[1]),
                 source: Source::ALL[source],
                 received_at: DateTime::from_timestamp_micros(micros).unwrap(),

@@ -109,7 +109,7 @@ impl Reporter {
         let Some(message) = message(&report) else {
             return false;
         };
-        let outcomes = self.producer.carry(&[&message]).await;
+        let outcomes = self.producer.carry(&[&Arc::new(message)]).await;
         outcomes.iter().all(Result::is_ok)
     }
 }

@@ -155,6 +155,7 @@ mod tests {
     use super::*;
     use crate::record::tests::record;
     use proptest::prelude::*;
+    use std::sync::Arc;
 
     fn frames(numbers: std::ops::Range<u32>) -> Vec<Vec<u8>> {
         numbers
@@ -237,7 +238,7 @@ mod tests {
     #[test]
     fn records_larger_than_a_piece_are_read_whole() {
         let mut large = record(1);
-        large.message.json = format!("{{{}}}", "x".repeat(PIECE - 500));
+        Arc::make_mut(&mut large.message).json = format!("{{{}}}", "x".repeat(PIECE - 500));
         let mut bytes = Vec::new();
         for record in [&record(0), &large, &large, &record(2)] {
             frame::write(&mut bytes, |bytes| record.write(bytes));
