@@ -2,8 +2,7 @@
 //! "send" function would write them.
 
 use chrono::{DateTime, Utc};
-use domain::catalogue::{Category, Gender, Size, Style};
-use domain::{Event, EventType, LastSeen};
+use domain::{Event, LastSeen};
 use uuid::Uuid;
 
 /// A table, as COPY fills it.
@@ -23,14 +22,6 @@ pub(crate) const EVENTS: Table = Table {
         kafka_partition, kafka_offset, stored_at
     ) FROM STDIN (FORMAT binary)",
     columns: 20,
-};
-
-/// Every column of `clickstream_data`.
-pub(crate) const CART: Table = Table {
-    sql: "COPY clickstream_data (
-        username, creation_timestamp, category, gender, style, size, hex_color, event_id
-    ) FROM STDIN (FORMAT binary)",
-    columns: 8,
 };
 
 /// The format's signature, no flags, no extension of the header.
@@ -107,27 +98,6 @@ impl Rows {
         self.field(&partition.to_be_bytes());
         self.field(&offset.0.to_be_bytes());
         self.time(stored_at);
-    }
-
-    /// The row of `clickstream_data` that an event has, if it has one; returns how many that are.
-    pub(crate) fn cart(&mut self, event: &Event) -> usize {
-        let (Some(username), Some(choice)) = (&event.username, &event.choice) else {
-            return 0;
-        };
-        if event.event_type.as_str() != EventType::ADD_TO_CART {
-            return 0;
-        }
-        self.begin();
-        self.text(username);
-        self.time(event.received_at);
-        self.optional(choice.category.map(Category::label), Self::text);
-        self.optional(choice.gender.map(Gender::label), Self::text);
-        self.optional(choice.style.map(Style::label), Self::text);
-        self.optional(choice.size.map(Size::label), Self::text);
-        let color = choice.color.map(|v| v.to_string());
-        self.optional(color.as_deref(), Self::text);
-        self.uuid(event.event_id);
-        1
     }
 
     fn begin(&mut self) {

@@ -2,8 +2,9 @@
 //! judgement, after that one is there.
 
 use crate::ingest::Copied;
-use chrono::{DateTime, Utc};
-use domain::{Event, LastSeen};
+use chrono::{DateTime, NaiveDateTime, Utc};
+use domain::catalogue::{Category, Gender, Size, Style};
+use domain::{Event, EventType, LastSeen};
 use std::collections::{BTreeMap, HashSet};
 use uuid::Uuid;
 
@@ -42,6 +43,15 @@ impl<'a> Plan<'a> {
         });
     }
 
+    /// What the copied events are in `clickstream_data`.
+    pub(crate) fn cart(&self) -> Cart<'a> {
+        let mut cart = Cart::default();
+        for (_, event) in &self.copied {
+            cart.add(event);
+        }
+        cart
+    }
+
     /// What the copied events add to the rollups and to the books.
     pub(crate) fn counts(&self) -> Copied<'a> {
         let mut minutes: BTreeMap<(DateTime<Utc>, &str), (i64, i64)> = BTreeMap::new();
@@ -66,6 +76,40 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// The rows of `clickstream_data` that events have, one array for each column.
+#[derive(Debug, Default)]
+pub(crate) struct Cart<'a> {
+    pub username: Vec<&'a str>,
+    /// In UTC, as the column has no time zone.
+    pub created: Vec<NaiveDateTime>,
+    pub category: Vec<Option<&'static str>>,
+    pub gender: Vec<Option<&'static str>>,
+    pub style: Vec<Option<&'static str>>,
+    pub size: Vec<Option<&'static str>>,
+    pub color: Vec<Option<String>>,
+    pub event_id: Vec<Uuid>,
+}
+
+impl<'a> Cart<'a> {
+    /// Adds the row that an event has, if it has one.
+    fn add(&mut self, event: &'a Event) {
+        let (Some(username), Some(choice)) = (&event.username, &event.choice) else {
+            return;
+        };
+        if event.event_type.as_str() != EventType::ADD_TO_CART {
+            return;
+        }
+        self.username.push(username);
+        self.created.push(event.received_at.naive_utc());
+        self.category.push(choice.category.map(Category::label));
+        self.gender.push(choice.gender.map(Gender::label));
+        self.style.push(choice.style.map(Style::label));
+        self.size.push(choice.size.map(Size::label));
+        self.color.push(choice.color.map(|color| color.to_string()));
+        self.event_id.push(event.event_id);
+    }
+}
+
 /// The beginning of its minute.
 fn minute_of(time: DateTime<Utc>) -> DateTime<Utc> {
     let seconds = time.timestamp();
@@ -75,7 +119,7 @@ fn minute_of(time: DateTime<Utc>) -> DateTime<Utc> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::{EventType, Source};
+    use domain::Source;
 
     fn event(offset: i64, id: u128, client_id: bool) -> Placed {
         let at = DateTime::from_timestamp_micros(1_790_000_099_999_999).unwrap_or_default();
