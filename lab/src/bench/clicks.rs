@@ -5,7 +5,6 @@ use super::budget::Row;
 use super::table::{Result, Trial};
 use crate::latency::Clicks;
 use crate::stack::World;
-use service::settings::KafkaSettings;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -15,10 +14,7 @@ const CLICKS_PER_SECOND: u16 = 100;
 pub async fn measure(bench: &Bench) -> anyhow::Result<Result> {
     let world = World::make(&bench.servers, "clicks", &bench.logs).await?;
     let consumer = world.consumer()?;
-    let kafka = KafkaSettings {
-        kafka_brokers: world.brokers.clone(),
-        kafka_topic: world.topic.clone(),
-    };
+    let kafka = super::kafka::settings_of(&world);
     let clicks = Clicks::open(kafka, &world.database_url).await?;
     let mut trials = Vec::new();
     for _ in 0..bench.scale.trials {

@@ -1,5 +1,5 @@
 //! HTTP load from inside this process: so many connections, each sending its next request when the last
-//! one is answered. The same generator loads the ceiling and ours, so what it costs itself is on both sides.
+//! one is answered, or at a steady rate, whatever the answers do. The same generator loads the ceiling and ours, so what it costs itself is on both sides.
 
 use crate::figures::Times;
 use anyhow::{Context as _, bail};
@@ -28,6 +28,9 @@ pub struct Load {
     pub warm_up: Duration,
     /// For how long it counts.
     pub measured: Duration,
+    /// Requests a second over all connections; without, as fast as answers come. A request's time then
+    /// begins when it was due, so that one that had to wait for the answer before it is not flattered.
+    pub rate: Option<f64>,
 }
 
 /// What came back.
@@ -90,9 +93,26 @@ where
         make,
     });
     let mut connections = JoinSet::new();
+    let mut senders = Vec::with_capacity(load.connections);
     for _ in 0..load.connections {
-        let sender = connect(addr).await?;
-        connections.spawn(send(sender, Arc::clone(&shared)));
+        senders.push(connect(addr).await?);
+    }
+    #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+    let every = load
+        .rate
+        .map(|rate| Duration::from_secs_f64(load.connections as f64 / rate));
+    for (number, sender) in (0_u32..).zip(senders) {
+        // The connections take turns.
+        let turn = |every: Duration| {
+            every.mul_f64(
+                f64::from(number) / f64::from(u32::try_from(load.connections).unwrap_or(1)),
+            )
+        };
+        let due = every.map(|every| Due {
+            next: Instant::now() + turn(every),
+            every,
+        });
+        connections.spawn(send(sender, due, Arc::clone(&shared)));
     }
     tokio::time::sleep(load.warm_up).await;
     shared.phase.store(COUNTING, Ordering::Relaxed);
@@ -148,8 +168,26 @@ async fn connect(addr: SocketAddr) -> anyhow::Result<SendRequest<Full<Bytes>>> {
     Ok(sender)
 }
 
+/// When a connection's next request is due.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    next: Instant,
+    every: Duration,
+}
+
+impl Due {
+    /// Waits until it is time, and says when it was.
+    async fn wait(&mut self) -> Instant {
+        let due = self.next;
+        self.next += self.every;
+        tokio::time::sleep_until(due.into()).await;
+        due
+    }
+}
+
 async fn send<Make>(
     mut sender: SendRequest<Full<Bytes>>,
+    mut due: Option<Due>,
     shared: Arc<Shared<Make>>,
 ) -> anyhow::Result<Answers>
 where
@@ -157,12 +195,15 @@ where
 {
     let mut answers = Answers::default();
     loop {
+        let sent = match &mut due {
+            Some(due) => due.wait().await,
+            None => Instant::now(),
+        };
         let phase = shared.phase.load(Ordering::Relaxed);
         if phase == ENDED {
             return Ok(answers);
         }
         let shot = (shared.make)(shared.next.fetch_add(1, Ordering::Relaxed));
-        let sent = Instant::now();
         let answer = sender.send_request(shot).await.context("no answer")?;
         let status = answer.status();
         let body = answer.into_body().collect().await?.to_bytes();
@@ -220,6 +261,7 @@ mod tests {
             connections: 4,
             warm_up: Duration::from_millis(20),
             measured: Duration::from_millis(50),
+            rate: None,
         };
         let (answers, next) = load(addr, some, StatusCode::OK, 100, |_| get("/"))
             .await
@@ -232,5 +274,34 @@ mod tests {
         assert!(answers.counted > 0 && answers.counted <= answers.good);
         assert_eq!(answers.times.len() as u64, answers.counted);
         assert!(answers.rate() > 0.0);
+    }
+
+    #[tokio::test]
+    async fn a_steady_rate_waits_for_nobody_and_counts_the_waiting() {
+        // One request at a time, and 20 ms for each.
+        let turn = Arc::new(tokio::sync::Mutex::new(()));
+        let handler = move || {
+            let turn = Arc::clone(&turn);
+            async move {
+                let _mine = turn.lock().await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let router = axum::Router::new().route("/", route_get(handler));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let at = |rate| Load {
+            connections: 2,
+            warm_up: Duration::ZERO,
+            measured: Duration::from_millis(400),
+            rate: Some(rate),
+        };
+        let ask = |rate| load(addr, at(rate), StatusCode::OK, 0, |_| get("/"));
+        let (slow, _) = ask(20.0).await.unwrap();
+        assert!((5..=10).contains(&slow.good), "{} of 8", slow.good);
+        let (fast, _) = ask(500.0).await.unwrap();
+        let longest = fast.times.percentile(99).unwrap();
+        assert!(longest > Duration::from_millis(150), "late by {longest:?}");
     }
 }

@@ -2,6 +2,7 @@
 //! own producer benchmark.
 
 use super::mix;
+use crate::stack::World;
 use ::collector::CollectorSettings;
 use anyhow::{Context as _, ensure};
 use domain::wire;
@@ -75,6 +76,14 @@ fn records() -> Vec<Ready> {
         }
     };
     (0..DIFFERENT).map(ready).collect()
+}
+
+/// Where the ceilings write: a topic of their own, since they write the same records again and again.
+pub fn settings_of(world: &World) -> KafkaSettings {
+    KafkaSettings {
+        kafka_brokers: world.brokers.clone(),
+        kafka_topic: world.topic.clone(),
+    }
 }
 
 /// The rate, in records a second, of a loop that always has `outstanding` records under way.

@@ -23,11 +23,11 @@ mod storefront;
 pub mod table;
 pub mod usage;
 
-use crate::stack::{Part, Servers};
+use crate::stack::{Part, Servers, World};
 use anyhow::{Context as _, ensure};
 use budget::Row;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use table::Result as RowResult;
 use tokio_util::sync::CancellationToken;
 
@@ -46,6 +46,20 @@ pub struct Settings {
     /// The site that `cargo leptos build` or the start script has made.
     #[arg(long, value_name = "FOLDER", default_value = "target/web/site")]
     site: PathBuf,
+}
+
+/// How long brokers that were just started may take until they get no faster.
+const WARM_UP_MAX: Duration = Duration::from_mins(4);
+/// How long each look at that lasts.
+const WARM_UP_ROUND: Duration = Duration::from_secs(8);
+
+/// Whether the last two rates are no more than a tenth above the best before them.
+fn has_settled(rates: &[f64]) -> bool {
+    let Some((before, last)) = rates.split_last_chunk::<2>() else {
+        return false;
+    };
+    let best = before.iter().copied().fold(0.0, f64::max);
+    best > 0.0 && last.iter().all(|rate| *rate <= best * 1.1)
 }
 
 /// How much is measured.
@@ -87,6 +101,33 @@ struct Bench {
 }
 
 impl Bench {
+    /// Keeps the brokers busy until they get no faster: their code is compiled while it runs, which takes the
+    /// machine's cores for minutes. Brokers that anybody meets have run for days.
+    async fn warm_up(&self) -> anyhow::Result<()> {
+        let world = World::make(&self.servers, "warm", &self.logs).await?;
+        let (kafka, folder) = (kafka::settings_of(&world), self.folder.clone());
+        let records = self.scale.backlog / 2;
+        let began = Instant::now();
+        let busy = move || -> anyhow::Result<Vec<f64>> {
+            let mut rates = Vec::new();
+            while !has_settled(&rates) && began.elapsed() < WARM_UP_MAX {
+                kafka::producer_benchmark(&kafka, records, &folder)?;
+                let (before, measured) = (Duration::ZERO, WARM_UP_ROUND);
+                rates.push(kafka::bare_loop(&kafka, 64, before, measured)?);
+            }
+            Ok(rates)
+        };
+        let rates = tokio::task::spawn_blocking(busy).await??;
+        world.clear().await;
+        let rates: Vec<String> = rates.into_iter().map(budget::grouped).collect();
+        println!(
+            "the brokers are warm after {} s; the bare loop's rates: {}",
+            began.elapsed().as_secs(),
+            rates.join(", ")
+        );
+        Ok(())
+    }
+
     /// Watches the servers; rows add their own programs. The generator is this process.
     fn meter(&self) -> usage::Meter {
         let mut meter = usage::Meter::new().process("the generator", std::process::id());
@@ -158,6 +199,7 @@ async fn measure(
         logs,
         site: settings.site.clone(),
     };
+    bench.warm_up().await.context("warming up the brokers")?;
     let mut results = Vec::new();
     for row in rows {
         println!("{}: {}", row.name(), row.budget().what);
@@ -175,4 +217,22 @@ async fn measure(
         results.push(result);
     }
     Ok(results)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(&[], false)]
+    #[case(&[500.0, 500.0], false)]
+    #[case(&[500.0, 540.0, 530.0], true)]
+    #[case(&[500.0, 540.0, 600.0], false)]
+    #[case(&[200.0, 500.0, 560.0], false)]
+    #[case(&[200.0, 500.0, 560.0, 540.0, 530.0], true)]
+    #[case(&[0.0, 0.0, 0.0], false)]
+    fn brokers_are_warm_when_they_get_no_faster(#[case] rates: &[f64], #[case] settled: bool) {
+        assert_eq!(has_settled(rates), settled);
+    }
 }

@@ -60,6 +60,7 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Result> {
         connections: 64,
         warm_up: bench.scale.warm_up,
         measured: bench.scale.measured,
+        rate: None,
     };
     let (_, body) = generator::ask(addr, page(0)).await?;
     ensure!(body.len() > 1_000, "the page has only {} bytes", body.len());
