@@ -11,14 +11,17 @@ use super::watch::{self, Watch};
 use crate::stack::program::{free_port, said};
 use crate::stack::topic::Ends;
 use crate::stack::{Servers, Topic, World, until};
+use crate::visit;
 use anyhow::{Context as _, ensure};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use store::Store;
+use tokio::task::JoinHandle;
 
 /// Everything that is waited for happens within this, or the case fails.
 pub const SOON: Duration = Duration::from_secs(90);
@@ -26,6 +29,8 @@ pub const SOON: Duration = Duration::from_secs(90);
 pub const STOP: Duration = Duration::from_secs(10);
 /// A lag counts as none when what was in Kafka is stored so much later.
 const AT_ONCE: Duration = Duration::from_millis(400);
+/// What the events of a backlog say they come from.
+const BACKLOG: &str = "a backlog";
 /// Collectors report each second; after this nothing more comes from them.
 const LAST_REPORT: Duration = Duration::from_millis(1_500);
 
@@ -80,6 +85,8 @@ pub struct Scene<'a> {
     began: Instant,
     recovery: Option<Duration>,
     checks: Vec<Check>,
+    /// Events that were written past the collectors.
+    backlog: usize,
 }
 
 /// How a case ended.
@@ -144,6 +151,7 @@ impl<'a> Scene<'a> {
             began: Instant::now(),
             recovery: None,
             checks: Vec::new(),
+            backlog: 0,
         };
         for number in 0..2 {
             scene.consumers[number].start(&scene.world)?;
@@ -294,6 +302,26 @@ impl<'a> Scene<'a> {
         .await
     }
 
+    /// Begins to write so many events into the topic, past the collectors: work for large batches, so that a
+    /// fault meets consumers in the midst of one. All are written when the task has ended.
+    pub fn backlog(&mut self, events: usize) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
+        let messages: Vec<(String, Vec<u8>)> = (0..events)
+            .map(|number| {
+                let username = format!("late {}", number % 500);
+                let message = json!({
+                    "event_id": visit::id(&mut self.rng), "type": "page_view", "username": username,
+                    "path": "/", "user_agent": BACKLOG, "source": "seed",
+                });
+                (username, message.to_string().into_bytes())
+            })
+            .collect();
+        self.backlog += events;
+        let producer = self.world.producer()?;
+        Ok(tokio::spawn(
+            async move { producer.send_all(messages).await },
+        ))
+    }
+
     /// The fault is over now: waits until nothing is left to be stored, on any disk or in Kafka, and
     /// remembers how long that took.
     pub async fn recovered(&mut self) -> anyhow::Result<Duration> {
@@ -391,6 +419,7 @@ impl<'a> Scene<'a> {
         let (figures, found) = reconcile(&ledger, &self.experience, &books, &self.allowed);
         let mut checks = std::mem::take(&mut self.checks);
         checks.extend(found);
+        checks.push(self.backlog_is_stored().await?);
         let back = self.watch.went_back();
         checks.push(Check::new(
             back.is_empty(),
@@ -426,6 +455,19 @@ impl<'a> Scene<'a> {
         };
         self.leave().await;
         Ok(outcome)
+    }
+
+    /// Nobody has acknowledged a backlog, but Kafka has it, and each of it once.
+    async fn backlog_is_stored(&self) -> anyhow::Result<Check> {
+        let stored: i64 = sqlx::query_scalar("SELECT count(*) FROM events WHERE user_agent = $1")
+            .bind(BACKLOG)
+            .fetch_one(&self.world.db)
+            .await?;
+        let sent = self.backlog;
+        Ok(Check::new(
+            usize::try_from(stored)? == sent,
+            format!("{stored} of {sent} events that were written past the collectors are rows"),
+        ))
     }
 
     /// Takes down what belongs to this case.

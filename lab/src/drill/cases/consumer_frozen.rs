@@ -9,7 +9,6 @@ use crate::stack::Cutter;
 use crate::stack::cutter::{At, Manner};
 use anyhow::Context as _;
 use rand::Rng as _;
-use serde_json::json;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -41,7 +40,7 @@ pub async fn run(scene: &mut Scene<'_>) -> anyhow::Result<()> {
     for consumer in &mut scene.consumers {
         consumer.terminate(STOP).await?;
     }
-    backlog(scene).await?;
+    scene.backlog(BACKLOG)?.await??;
     let held = arm(&cutter, At::Middle);
     scene.consumers[frozen].start(&scene.world)?;
     let (before, release) = hold(scene, held, frozen).await?;
@@ -54,14 +53,6 @@ pub async fn run(scene: &mut Scene<'_>) -> anyhow::Result<()> {
     scene.consumers[frozen].start(&scene.world)?;
     scene.both_consume().await?;
     scene.recovered().await?;
-    let stored = scene
-        .world
-        .number("SELECT count(*) FROM events WHERE user_agent = 'a backlog'")
-        .await?;
-    scene.check(
-        usize::try_from(stored)? == BACKLOG,
-        format!("{stored} of {BACKLOG} events of the backlog are rows"),
-    );
     Ok(())
 }
 
@@ -126,22 +117,4 @@ async fn taken_over(
     let runs = scene.consumers[number].runs()?;
     scene.check(runs, format!("{name} goes on after it was frozen {place}"));
     scene.both_consume().await
-}
-
-/// Writes events into the topic that no collector has acknowledged.
-async fn backlog(scene: &mut Scene<'_>) -> anyhow::Result<()> {
-    let messages: Vec<(String, Vec<u8>)> = (0..BACKLOG)
-        .map(|number| {
-            let id = crate::visit::id(&mut scene.rng);
-            let message = json!({
-                "event_id": id, "type": "page_view", "username": format!("late {}", number % 500),
-                "path": "/", "user_agent": "a backlog", "source": "seed",
-            });
-            (
-                format!("late {}", number % 500),
-                message.to_string().into_bytes(),
-            )
-        })
-        .collect();
-    scene.world.producer()?.send_all(messages).await
 }

@@ -7,6 +7,8 @@
 use crate::drill::scene::{SOON, Scene};
 use std::time::{Duration, Instant};
 
+/// Events that come at once around every other kill: consumers then do nothing but write.
+const BURST: usize = 8_000;
 /// The promise: after a kill the others go on within this.
 const TAKEOVER: Duration = Duration::from_secs(12);
 
@@ -17,6 +19,11 @@ pub async fn run(scene: &mut Scene<'_>) -> anyhow::Result<()> {
     let kills = scene.times(41, 5);
     let mut at_work = 0;
     for kill in 0..kills {
+        let burst = match kill % 2 {
+            0 => Some(scene.backlog(BURST)?),
+            _ => None,
+        };
+        scene.wait_ms(50..400).await;
         let consumer = &mut scene.consumers[kill % 2];
         if consumer.is_taken() {
             let pid = consumer.pid();
@@ -28,7 +35,10 @@ pub async fn run(scene: &mut Scene<'_>) -> anyhow::Result<()> {
         let group = format!("{}-{kill}", scene.world.topic);
         scene.consumers[kill % 2].set("CONSUMER_GROUP", group);
         scene.consumers[kill % 2].start(&scene.world)?;
-        scene.wait_ms(100..1_800).await;
+        scene.wait_ms(100..1_500).await;
+        if let Some(burst) = burst {
+            burst.await??;
+        }
     }
     scene.check(
         at_work * 3 > kills,

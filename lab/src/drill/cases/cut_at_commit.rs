@@ -20,13 +20,17 @@ pub async fn run(scene: &mut Scene<'_>) -> anyhow::Result<()> {
         consumer.start(&scene.world)?;
     }
     scene.both_consume().await?;
-    for _ in 0..scene.times(24, 6) {
+    for turn in 0..scene.times(24, 6) {
         let manner = match scene.rng.random_range(0..3) {
             0 => Manner::CutBefore,
             1 => Manner::CutAtOnce,
             _ => Manner::CutAnswer,
         };
         let cut = cutter.arm(At::Commit, manner);
+        if turn % 3 == 0 {
+            // A transaction with a COPY in it, not a single statement.
+            scene.backlog(20_000)?.await??;
+        }
         tokio::time::timeout(NEXT_COMMIT, cut)
             .await
             .context("nothing was committed")??;
