@@ -7,6 +7,7 @@ use super::settings::Settings;
 use super::state::Shop;
 use anyhow::Context as _;
 use service::health::Health;
+use service::shutdown::{LAST_REQUESTS, served};
 use service::telemetry::{self, Kind, Metric, Telemetry};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,8 +15,6 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// How long requests may take to be answered once the shop is told to stop.
-const LAST_REQUESTS: Duration = Duration::from_secs(5);
 /// How long the last events may take to be acknowledged.
 const LAST_EVENTS: Duration = Duration::from_secs(4);
 
@@ -58,16 +57,11 @@ pub async fn run(
     }
 
     let service = router(shop.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let serving = axum::serve(listener, service)
-        .with_graceful_shutdown(shutdown.clone().cancelled_owned())
-        .into_future();
-    tokio::pin!(serving);
-    tokio::select! {
-        result = &mut serving => result.context("the shop's listener failed")?,
-        () = stopped_for(&shutdown, LAST_REQUESTS) => {
-            tracing::warn!("some requests were not answered within {LAST_REQUESTS:?}");
-        }
-    }
+    let serving =
+        axum::serve(listener, service).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    served(serving, &shutdown, LAST_REQUESTS)
+        .await
+        .context("the shop's listener failed")?;
     if tokio::time::timeout(LAST_EVENTS, shop.close())
         .await
         .is_err()
@@ -76,11 +70,6 @@ pub async fn run(
     }
     tracing::info!("the shop is closed");
     Ok(())
-}
-
-async fn stopped_for(stop: &CancellationToken, grace: Duration) {
-    stop.cancelled().await;
-    tokio::time::sleep(grace).await;
 }
 
 /// Adds to "the port is in use" what a person most likely wants: two shops rarely are wanted at once.

@@ -9,6 +9,7 @@ use axum::serve::ListenerExt as _;
 use secrecy::ExposeSecret as _;
 use service::health::Health;
 use service::settings::{DatabaseSettings, KafkaSettings, OpsSettings};
+use service::shutdown::{LAST_REQUESTS, served};
 use service::telemetry::Telemetry;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -16,8 +17,6 @@ use store::{Store, StoreOptions};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// How long requests may take to be answered once the process is told to stop.
-const LAST_REQUESTS: Duration = Duration::from_secs(5);
 /// How long the last events may take to be acknowledged.
 const LAST_EVENTS: Duration = Duration::from_secs(4);
 
@@ -111,16 +110,11 @@ pub async fn run(
             tracing::debug!(%error, "a connection that has gone already");
         }
     });
-    let serving = axum::serve(listener, router)
-        .with_graceful_shutdown(shutdown.clone().cancelled_owned())
-        .into_future();
-    tokio::pin!(serving);
-    tokio::select! {
-        result = &mut serving => result.context("the listener failed")?,
-        () = stopped_for(&shutdown, LAST_REQUESTS) => {
-            tracing::warn!("some requests were not answered within {LAST_REQUESTS:?}");
-        }
-    }
+    let serving =
+        axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    served(serving, &shutdown, LAST_REQUESTS)
+        .await
+        .context("the listener failed")?;
     if tokio::time::timeout(LAST_EVENTS, collector.shutdown())
         .await
         .is_err()
@@ -129,11 +123,6 @@ pub async fn run(
     }
     tracing::info!("the collector has ended");
     Ok(())
-}
-
-async fn stopped_for(stop: &CancellationToken, grace: Duration) {
-    stop.cancelled().await;
-    tokio::time::sleep(grace).await;
 }
 
 #[cfg(test)]
