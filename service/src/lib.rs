@@ -1,14 +1,16 @@
 //! What any process of ours needs, and nothing that knows what an event is.
 //!
-//! In the order in which a process uses it: settings ([`settings`]), logs and metrics
-//! ([`telemetry`]), a port of its own ([`port`]), health ([`health`]), the settings of a Kafka client
-//! ([`kafka`]), saying once what is missing ([`outage`]) and an orderly end ([`shutdown`]).
+//! In the order in which a process uses it: what every `main` begins with ([`process`]), settings
+//! ([`settings`]), logs and metrics ([`telemetry`]), a port of its own ([`port`]), health ([`health`]),
+//! the settings of a Kafka client ([`kafka`]), saying once what is missing ([`outage`]) and an orderly
+//! end ([`shutdown`]).
 #![warn(missing_docs)]
 
 pub mod health;
 pub mod kafka;
 pub mod outage;
 pub mod port;
+pub mod process;
 pub mod settings;
 pub mod shutdown;
 pub mod telemetry;

@@ -1,8 +1,9 @@
 //! Each concern's settings in one small struct, read from flags, the environment and `.env`, with the
 //! documented default in code so that no setting is needed on a developer's machine.
 //!
-//! A binary flattens the structs it needs into its own `clap::Parser` and starts with [`parse`]. The
-//! table of settings in the README is [`table`]'s, so it cannot differ from the code.
+//! A binary flattens the structs it needs into its own `clap::Parser` and starts with [`parse`], most
+//! of them by way of [`crate::process::run`]. The table of settings in the README is [`table`]'s, so it
+//! cannot differ from the code.
 
 use clap::error::{ContextKind, ContextValue};
 use secrecy::SecretString;
