@@ -92,13 +92,6 @@ mod tests {
 
     #[test]
     fn the_readme_has_every_setting() {
-        let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
-        let readme = &std::fs::read_to_string(readme).unwrap();
-        let missing = service::settings::missing_from(readme, Cli::command());
-        assert!(
-            missing.is_empty(),
-            "between the README's settings marks is missing:\n{}",
-            missing.join("\n")
-        );
+        service::settings::check_readme(Cli::command()).unwrap();
     }
 }

@@ -5,6 +5,7 @@
 //! of them by way of [`crate::process::run`]. The table of settings in the README is [`table`]'s, so it
 //! cannot differ from the code.
 
+use anyhow::Context as _;
 use clap::error::{ContextKind, ContextValue};
 use secrecy::SecretString;
 use std::fmt::Write as _;
@@ -157,9 +158,25 @@ pub fn table(command: clap::Command) -> String {
     text
 }
 
+/// Whether the repository's README has the whole [`table`] between its settings marks; for a test of
+/// each binary, whose failure then shows what to write there.
+///
+/// Returns an error with the rows that are missing, or when there is no README.
+pub fn check_readme(command: clap::Command) -> anyhow::Result<()> {
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    let readme = std::fs::read_to_string(readme).context(readme)?;
+    let missing = missing_from(&readme, command);
+    anyhow::ensure!(
+        missing.is_empty(),
+        "between the README's settings marks is missing:\n{}",
+        missing.join("\n")
+    );
+    Ok(())
+}
+
 /// The rows of [`table`] that a README does not have between `<!-- settings:begin -->` and
-/// `<!-- settings:end -->`; for a test of each binary, whose failure then shows what to write there.
-pub fn missing_from(readme: &str, command: clap::Command) -> Vec<String> {
+/// `<!-- settings:end -->`.
+fn missing_from(readme: &str, command: clap::Command) -> Vec<String> {
     let section = readme
         .split_once("<!-- settings:begin -->")
         .and_then(|(_, rest)| rest.split_once("<!-- settings:end -->"))
