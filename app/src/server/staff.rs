@@ -11,7 +11,6 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
 /// How long a sign-in lasts, in seconds: a working day.
@@ -111,7 +110,7 @@ impl Staff {
     /// The cookie of somebody who has just given the token; `secure` keeps it off plain connections.
     pub fn sign_in_cookie(&self, now_s: i64, secure: bool) -> Option<HeaderValue> {
         let until = now_s + i64::from(SIGNED_IN_S);
-        let seal = hex(&self.seal(until)?.finalize().into_bytes());
+        let seal = hex::encode(self.seal(until)?.finalize().into_bytes());
         staff_cookie(&format!("{until}.{seal}"), SIGNED_IN_S, secure)
     }
 
@@ -121,7 +120,7 @@ impl Staff {
         };
         let sealed = cookie.split_once('.').and_then(|(until, seal)| {
             let until: i64 = until.parse().ok()?;
-            Some((until, self.seal(until)?, unhex(seal)?))
+            Some((until, self.seal(until)?, hex::decode(seal).ok()?))
         });
         // Verifying takes the same time for every wrong seal.
         sealed.is_some_and(|(until, right, given)| {
@@ -211,23 +210,6 @@ fn is_loopback(host: &str) -> bool {
         || name
             .parse()
             .is_ok_and(|address: IpAddr| address.is_loopback())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.is_ascii() || !text.len().is_multiple_of(2) {
-        return None;
-    }
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok())
-        .collect()
 }
 
 #[cfg(test)]
