@@ -1,6 +1,8 @@
 //! What a case plays in: a world of its own with two apps, two consumers and clients that never stop, and
 //! the words for what happens to them.
 
+mod repair;
+
 use super::books;
 use super::door::Doors;
 use super::ledger::{Entry, Ledger};
@@ -23,6 +25,8 @@ use std::time::{Duration, Instant};
 use store::Store;
 use tokio::task::JoinHandle;
 
+pub use repair::Repair;
+
 /// Everything that is waited for happens within this, or the case fails.
 pub const SOON: Duration = Duration::from_secs(90);
 /// How long a process that is asked to stop may take.
@@ -33,9 +37,6 @@ const AT_ONCE: Duration = Duration::from_millis(400);
 const BACKLOG: &str = "a backlog";
 /// Collectors report each second; after this nothing more comes from them.
 const LAST_REPORT: Duration = Duration::from_millis(1_500);
-
-/// The operator's verbs, one after the other, that a halt names as its repair.
-pub type Repair = Vec<Vec<String>>;
 
 /// How much of everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -393,7 +394,7 @@ impl<'a> Scene<'a> {
     /// partition.
     pub fn halts(&self, consumer: &str, from: usize) -> anyhow::Result<BTreeMap<i32, Repair>> {
         let said = said(&self.world.log(consumer))?;
-        Ok(halts_in(said.get(from..).unwrap_or_default()))
+        Ok(repair::halts_in(said.get(from..).unwrap_or_default()))
     }
 
     /// Does what a halt says.
@@ -496,30 +497,6 @@ pub fn lag(ends: &BTreeMap<i32, Ends>, leases: &watch::Leases) -> i64 {
         .sum()
 }
 
-/// The repairs that a consumer's log names, by partition; the last word counts.
-fn halts_in(log: &str) -> BTreeMap<i32, Repair> {
-    let halt = |line: &str| {
-        let (_, rest) = line.split_once("partition ")?;
-        let (number, rest) = rest.split_once(" stands still: ")?;
-        let commands = rest.split("cargo run -p consumer -- ").skip(1);
-        Some((number.parse().ok()?, commands.map(verb).collect()))
-    };
-    log.lines().filter_map(halt).collect()
-}
-
-/// A command's words, without those of the sentence around it.
-fn verb(text: &str) -> Vec<String> {
-    let known = |word: &&str| {
-        matches!(
-            *word,
-            "setup" | "offsets" | "reset" | "all" | "beginning" | "end"
-        ) || word.starts_with("--")
-            || word.parse::<i64>().is_ok()
-    };
-    let words = text.split_whitespace().take_while(known);
-    words.map(str::to_owned).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -531,20 +508,5 @@ mod tests {
         let leases = [(0, Held { next: 7, pid: 1 }), (1, Held { next: 5, pid: 1 })].into();
         assert_eq!(lag(&ends, &leases), 2);
         assert_eq!(lag(&ends, &BTreeMap::new()), 13);
-    }
-
-    #[test]
-    fn a_halt_names_its_partition_and_its_repair() {
-        let log = "12:00 INFO all is well\n\
-            12:01 ERROR partition 4 stands still: records are gone. Repair: to go on without them: \
-            cargo run -p consumer -- offsets reset --partition 4 --to 9 --yes\n";
-        let words = |text: &str| text.split(' ').map(str::to_owned).collect();
-        let reset = words("offsets reset --partition 4 --to 9 --yes");
-        assert_eq!(halts_in(log), BTreeMap::from([(4, vec![reset])]));
-
-        let two = "partition 1 stands still: no. Repair: mend it (cargo run -p consumer -- setup brings it), \
-            then: cargo run -p consumer -- offsets reset --partition 1 --to beginning --recreated --yes";
-        let reset = words("offsets reset --partition 1 --to beginning --recreated --yes");
-        assert_eq!(halts_in(two)[&1], [words("setup"), reset]);
     }
 }

@@ -1,0 +1,198 @@
+use super::*;
+
+const BOOT: Uuid = Uuid::from_u128(1);
+const OLD: Uuid = Uuid::from_u128(2);
+
+fn at(second: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(second, 0).unwrap()
+}
+
+fn counts(boot: Uuid, events: u32, first: i64) -> Counts {
+    let mut counts = Counts::default();
+    for n in 0..events {
+        counts.add(boot, Source::Shop, at(first + i64::from(n)));
+    }
+    counts
+}
+
+fn taken(boot: Uuid, events: i64) -> impl Iterator<Item = (Uuid, Source, Delivered)> {
+    (0..events).map(move |offset| {
+        let at = Delivered {
+            partition: 0,
+            offset,
+        };
+        (boot, Source::Shop, at)
+    })
+}
+
+fn empty() -> Book {
+    Book::new(
+        1000,
+        Progress::new(Uuid::from_u128(9)),
+        vec![],
+        &Counts::default(),
+    )
+}
+
+#[test]
+fn a_segment_goes_only_when_all_of_it_is_in_kafka_and_nobody_writes_to_it() {
+    let mut book = empty();
+    assert_eq!(book.next(), Next::Wait);
+    book.wrote(1, 108, &counts(BOOT, 2, 50));
+    book.wrote(1, 208, &counts(BOOT, 2, 60));
+    let (number, to) = (1, 208);
+    assert_eq!(
+        book.next(),
+        Next::Read {
+            number,
+            from: 8,
+            to
+        }
+    );
+    book.advance(108, taken(BOOT, 2));
+    assert_eq!(
+        book.next(),
+        Next::Read {
+            number,
+            from: 108,
+            to
+        }
+    );
+    book.advance(208, taken(BOOT, 2));
+    assert_eq!(book.next(), Next::Seal { number });
+    book.sealed();
+    assert_eq!(
+        book.next(),
+        Next::Finish {
+            number,
+            damaged: false
+        }
+    );
+    book.finish();
+    assert_eq!((book.next(), book.bytes()), (Next::Wait, 0));
+    book.wrote(2, 58, &counts(BOOT, 1, 70));
+    assert_eq!(
+        book.next(),
+        Next::Read {
+            number: 2,
+            from: 8,
+            to: 58
+        }
+    );
+}
+
+#[test]
+fn the_cap_counts_what_is_promised_and_what_is_not_gone_yet() {
+    let mut book = empty();
+    book.reserve(600).unwrap();
+    assert_eq!(book.reserve(401), Err(Refused::Full { max_bytes: 1000 }));
+    book.reserve(400).unwrap();
+    book.release(1000);
+    book.wrote(1, 900, &counts(BOOT, 1, 0));
+    book.advance(900, taken(BOOT, 1));
+    assert!(book.reserve(101).is_err(), "the file is still there");
+    book.sealed();
+    book.finish();
+    book.reserve(1000).unwrap();
+    book.write_problem = Some(Refused::Disk("gone".into()));
+    assert_eq!(book.reserve(1), Err(Refused::Disk("gone".into())));
+}
+
+#[test]
+fn reports_tell_only_what_is_written_down_and_always_add_up() {
+    let mut book = empty();
+    book.wrote(1, 108, &counts(BOOT, 5, 0));
+    book.advance(58, taken(BOOT, 3));
+    let sums = |book: &Book| {
+        let (spool, boots) = book.report();
+        let placed: u64 = boots
+            .iter()
+            .flat_map(|boot| boot.places.values().map(|placed| placed.events))
+            .sum();
+        (
+            boots[0].acknowledged[&Source::Shop],
+            placed,
+            spool.waiting_events,
+        )
+    };
+    assert_eq!(sums(&book), (5, 0, 5));
+    assert_eq!(book.waiting_events(), 2);
+    book.written(book.unwritten().unwrap());
+    assert_eq!(book.unwritten(), None);
+    assert_eq!(sums(&book), (5, 3, 2));
+    book.wrote(1, 208, &counts(BOOT, 1, 0));
+    assert_eq!(sums(&book), (6, 3, 3));
+}
+
+#[test]
+fn the_next_process_goes_on_with_the_same_totals() {
+    let mut progress = Progress::new(Uuid::from_u128(9));
+    progress.cursor = Cursor {
+        segment: 3,
+        position: 58,
+    };
+    progress
+        .boots
+        .entry(OLD)
+        .or_default()
+        .acknowledge(Source::Shop, 4);
+    let segments = vec![
+        Segment {
+            number: 3,
+            len: 108,
+            damaged: false,
+        },
+        Segment {
+            number: 5,
+            len: 58,
+            damaged: true,
+        },
+    ];
+    let mut book = Book::new(1000, progress, segments, &counts(OLD, 3, 40));
+    assert_eq!((book.waiting_events(), book.waiting_bytes()), (3, 100));
+    assert_eq!(book.oldest(), Some(at(40)));
+    assert_eq!(
+        book.next(),
+        Next::Read {
+            number: 3,
+            from: 58,
+            to: 108
+        }
+    );
+    assert_eq!(book.report().1[0].acknowledged[&Source::Shop], 7);
+    book.advance(108, taken(OLD, 2));
+    assert_eq!(
+        book.next(),
+        Next::Finish {
+            number: 3,
+            damaged: false
+        }
+    );
+    book.finish();
+    book.advance(58, taken(OLD, 1));
+    assert_eq!(
+        book.next(),
+        Next::Finish {
+            number: 5,
+            damaged: true
+        }
+    );
+    book.finish();
+    assert_eq!((book.waiting_events(), book.oldest()), (0, None));
+    book.forget_all_but(BOOT);
+    assert_eq!(book.report().1.len(), 1, "not written down yet");
+    book.written(book.unwritten().unwrap());
+    book.forget_all_but(BOOT);
+    assert!(book.report().1.is_empty());
+}
+
+#[test]
+fn it_complains_before_it_is_full() {
+    let mut book = empty();
+    book.wrote(1, 900, &counts(BOOT, 1, 0));
+    assert_eq!(book.problem(), None);
+    book.wrote(1, 910, &counts(BOOT, 1, 0));
+    assert!(book.problem().unwrap().starts_with("91 % full"));
+    book.drain_problem = Some("cannot read".into());
+    assert_eq!(book.problem().unwrap(), "cannot read");
+}
