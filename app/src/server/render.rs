@@ -21,6 +21,16 @@ use std::sync::Arc;
 const POLICY: &str = "default-src 'self'; style-src 'self'; img-src 'self'; object-src 'none'; \
     base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
+/// What is around a page for this visitor; the rest is filled in by [`page`].
+pub fn frame(visitor: &Visitor, title: &str, path: &'static str) -> Frame {
+    Frame {
+        title: title.to_owned(),
+        cart_items: visitor.cart.len(),
+        path,
+        ..Frame::default()
+    }
+}
+
 /// Answers with a whole page.
 pub fn page<V: IntoView + 'static>(
     shop: &Shop,

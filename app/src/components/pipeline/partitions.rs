@@ -34,21 +34,11 @@ fn table(figures: &Figures) -> AnyView {
                 <tr>
                     <th scope="col">"Partition"</th>
                     <th scope="col">"Copies on brokers"</th>
-                    <th scope="col" class="partitions__number">
-                        "End"
-                    </th>
-                    <th scope="col" class="partitions__number">
-                        "Stored"
-                    </th>
-                    <th scope="col" class="partitions__number">
-                        "Lag"
-                    </th>
-                    <th scope="col" class="partitions__number">
-                        "Read a second"
-                    </th>
-                    <th scope="col" class="partitions__number">
-                        "Caught up"
-                    </th>
+                    {number_head("End")}
+                    {number_head("Stored")}
+                    {number_head("Lag")}
+                    {number_head("Read a second")}
+                    {number_head("Caught up")}
                     <th scope="col">"Held by"</th>
                 </tr>
             </thead>
@@ -64,6 +54,26 @@ fn table(figures: &Figures) -> AnyView {
             <span class="copy copy--down">"✗ 3"</span>
             " down"
         </p>
+    }
+    .into_any()
+}
+
+/// The head of a column of numbers.
+fn number_head(title: &'static str) -> AnyView {
+    view! {
+        <th scope="col" class="partitions__number">
+            {title}
+        </th>
+    }
+    .into_any()
+}
+
+/// A cell with nothing but a number.
+fn number(label: &'static str, text: String) -> AnyView {
+    view! {
+        <td data-label=label class="partitions__number">
+            {text}
+        </td>
     }
     .into_any()
 }
@@ -102,12 +112,8 @@ fn row(one: &Partition, figures: &Figures) -> AnyView {
             <td data-label="Copies on brokers">
                 <span class="copies">{copies} {leaderless}</span>
             </td>
-            <td data-label="End" class="partitions__number">
-                {count_or_dash(one.end_offset)}
-            </td>
-            <td data-label="Stored" class="partitions__number">
-                {count_or_dash(one.stored_offset)}
-            </td>
+            {number("End", count_or_dash(one.end_offset))}
+            {number("Stored", count_or_dash(one.stored_offset))}
             <td data-label="Lag" class="partitions__number" data-figure="lag">
                 <b>{count_or_dash(one.lag_events)}</b>
                 {waits.map(|text| view! { <span class="partitions__note">{text}</span> })}
@@ -117,9 +123,7 @@ fn row(one: &Partition, figures: &Figures) -> AnyView {
                 {one.read_per_s.map_or_else(|| "–".to_owned(), rate)}
                 {still.map(|text| view! { <span class="partitions__bad">{text}</span> })}
             </td>
-            <td data-label="Caught up" class="partitions__number">
-                {caught_up(one)}
-            </td>
+            {number("Caught up", caught_up(one))}
             <td data-label="Held by" class="partitions__holder">
                 {one.holder.clone().unwrap_or_else(|| "nobody yet".to_owned())}
             </td>

@@ -3,14 +3,13 @@
 use super::{Shape, hello, not_accepted, see, with_retry_after};
 use crate::components::notice::{Notice, notice};
 use crate::components::receipt::receipt as receipt_markup;
-use crate::components::shell::Frame;
 use crate::pages::cart::{CartView, cart as content};
 use crate::pages::shop::ShopView;
 use crate::server::cart::{CAPACITY, Cart};
 use crate::server::cookies::{self, SENT};
 use crate::server::form::{Form, new_token};
 use crate::server::receipts;
-use crate::server::render::{fragment, page, with_cookies};
+use crate::server::render::{fragment, frame, page, with_cookies};
 use crate::server::state::Shop;
 use crate::server::visitor::{Visitor, cart_cookie, once};
 use axum::Json;
@@ -62,12 +61,7 @@ pub fn answer(
         capacity: CAPACITY,
         notice,
     };
-    let frame = Frame {
-        title: "Your cart".to_owned(),
-        cart_items: visitor.cart.len(),
-        path: "/cart",
-        ..Frame::default()
-    };
+    let frame = frame(visitor, "Your cart", "/cart");
     page(shop, visitor, status, frame, || content(view))
 }
 

@@ -2,13 +2,12 @@
 
 use super::{not_accepted, see, with_retry_after};
 use crate::components::notice::Notice;
-use crate::components::shell::Frame;
 use crate::pages::thanks::thanks as content;
 use crate::server::cart::Cart;
 use crate::server::cookies::{self, SENT};
 use crate::server::form::Form;
 use crate::server::receipts;
-use crate::server::render::{page, with_cookies};
+use crate::server::render::{frame, page, with_cookies};
 use crate::server::state::Shop;
 use crate::server::visitor::{Visitor, cart_cookie, once};
 use axum::body::Bytes;
@@ -77,11 +76,6 @@ pub async fn thanks(
         .and_then(|id| receipts::read(id, &query))
         .map(|receipt| receipts::address(&receipt));
     shop.views.record(&visitor);
-    let frame = Frame {
-        title: "Thank you".to_owned(),
-        cart_items: visitor.cart.len(),
-        path: "/thanks",
-        ..Frame::default()
-    };
+    let frame = frame(&visitor, "Thank you", "/thanks");
     page(&shop, &visitor, StatusCode::OK, frame, || content(receipt))
 }

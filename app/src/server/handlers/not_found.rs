@@ -1,8 +1,7 @@
 //! 404, as a page of the shop.
 
-use crate::components::shell::Frame;
 use crate::pages::not_found::not_found as content;
-use crate::server::render::page;
+use crate::server::render::{frame, page};
 use crate::server::state::Shop;
 use crate::server::visitor::Visitor;
 use axum::extract::State;
@@ -16,10 +15,6 @@ pub async fn show(State(shop): State<Shop>, visitor: Visitor) -> Response {
 
 /// The page. It is no page view: most of its visitors are programs that try addresses.
 pub fn answer(shop: &Shop, visitor: &Visitor) -> Response {
-    let frame = Frame {
-        title: "Nothing here".to_owned(),
-        cart_items: visitor.cart.len(),
-        ..Frame::default()
-    };
+    let frame = frame(visitor, "Nothing here", "");
     page(shop, visitor, StatusCode::NOT_FOUND, frame, content)
 }

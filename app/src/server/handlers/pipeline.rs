@@ -7,7 +7,7 @@ use crate::components::pipeline::parts;
 use crate::components::shell::{Frame, Refresh};
 use crate::pages::pipeline::pipeline as content;
 use crate::server::pipeline::{Seat, Shown, text};
-use crate::server::render::{html, page};
+use crate::server::render::{frame, html, page};
 use crate::server::state::Shop;
 use crate::server::visitor::Visitor;
 use axum::Json;
@@ -39,14 +39,11 @@ pub async fn show(State(shop): State<Shop>, visitor: Visitor, headers: HeaderMap
     match accepted {
         Some(kinds) if kinds.contains("text/html") => {
             let frame = Frame {
-                title: "The pipeline".to_owned(),
-                cart_items: visitor.cart.len(),
-                path: "/pipeline",
                 refresh: Some(Refresh {
                     seconds: REFRESH_S,
                     href: "/pipeline".to_owned(),
                 }),
-                ..Frame::default()
+                ..frame(&visitor, "The pipeline", "/pipeline")
             };
             page(&shop, &visitor, StatusCode::OK, frame, || {
                 content(&shown.figures, NEWS)

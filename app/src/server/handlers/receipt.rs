@@ -8,7 +8,7 @@ use crate::pages::receipt::receipt as content;
 use crate::server::cookies::{self, SENT};
 use crate::server::form::Form;
 use crate::server::receipts;
-use crate::server::render::{fragment, page};
+use crate::server::render::{fragment, frame, page};
 use crate::server::state::Shop;
 use crate::server::visitor::Visitor;
 use axum::Json;
@@ -67,11 +67,8 @@ pub async fn show(State(shop): State<Shop>, visitor: Visitor, asked: Asked) -> R
     let refresh = (news.progress == Progress::Waiting).then(|| refresh(&news.receipt));
     let view = receipts::view(&shop, news, asked.message, false);
     let frame = Frame {
-        title: "Your receipt".to_owned(),
-        cart_items: visitor.cart.len(),
-        path: "/receipt",
         refresh,
-        ..Frame::default()
+        ..frame(&visitor, "Your receipt", "/receipt")
     };
     let staff = visitor.staff;
     page(&shop, &visitor, StatusCode::OK, frame, || {

@@ -3,10 +3,9 @@
 use super::hello;
 use crate::address;
 use crate::components::notice::Notice;
-use crate::components::shell::Frame;
 use crate::pages::shop::{ShopView, shop as content};
 use crate::server::form::{Form, new_token};
-use crate::server::render::page;
+use crate::server::render::{frame, page};
 use crate::server::state::Shop;
 use crate::server::visitor::{Visitor, once};
 use axum::extract::{RawQuery, State};
@@ -50,12 +49,7 @@ pub async fn show(
 
 /// The shop's page in any state.
 pub fn answer(shop: &Shop, visitor: &Visitor, status: StatusCode, view: ShopView) -> Response {
-    let frame = Frame {
-        title: "The shop".to_owned(),
-        cart_items: visitor.cart.len(),
-        path: "/",
-        ..Frame::default()
-    };
+    let frame = frame(visitor, "The shop", "/");
     page(shop, visitor, status, frame, || content(view))
 }
 

@@ -1,10 +1,9 @@
 //! Who is staff: judged once for every request, asked for where only the staff may look, and the sign-in.
 
 use super::{Shape, see};
-use crate::components::shell::Frame;
 use crate::pages::staff::{StaffView, staff as content};
 use crate::server::form::Form;
-use crate::server::render::{page, with_cookies};
+use crate::server::render::{frame, page, with_cookies};
 use crate::server::staff::{Asked, Refusal, Verdict, sign_out_cookie};
 use crate::server::state::Shop;
 use crate::server::visitor::Visitor;
@@ -126,11 +125,6 @@ pub async fn sign_out() -> Response {
 }
 
 fn show(shop: &Shop, visitor: &Visitor, status: StatusCode, view: StaffView) -> Response {
-    let frame = Frame {
-        title: "For the staff".to_owned(),
-        cart_items: visitor.cart.len(),
-        path: "/staff",
-        ..Frame::default()
-    };
+    let frame = frame(visitor, "For the staff", "/staff");
     page(shop, visitor, status, frame, || content(view))
 }
