@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use domain::Event;
 use sqlx::{PgPool, Postgres, Transaction};
 use std::time::Duration;
-use store::{IngestError, Lease, Store, StoreError, StoreOptions};
+use store::{IngestError, Ingested, Lease, Store, StoreError, StoreOptions};
 
 #[sqlx::test(migrations = "../migrations")]
 async fn a_value_that_postgres_refuses_is_a_data_error_and_nothing_is_written(pool: PgPool) {
@@ -84,9 +84,7 @@ async fn missing_tables_halt(pool: PgPool) {
         last: None,
         cluster_id: String::new(),
     };
-    let outcome = store
-        .ingest(&batch(0, &lease, vec![cart_event(1)], 0))
-        .await;
+    let outcome = ingest_one(&store, &lease).await;
     assert!(
         matches!(outcome, Err(IngestError::Halt { .. })),
         "{outcome:?}"
@@ -102,6 +100,11 @@ async fn hasty(pool: &PgPool, limits: StoreOptions) -> (Store, Lease) {
     let lease = acquire(&patient, 0).await;
     patient.close().await;
     (connect(pool, &limits), lease)
+}
+
+/// What becomes of one event of partition 0.
+async fn ingest_one(store: &Store, lease: &Lease) -> Result<Ingested, IngestError> {
+    store.ingest(&batch(0, lease, vec![cart_event(1)], 0)).await
 }
 
 /// Somebody who does not let go of the leases.
@@ -124,9 +127,7 @@ async fn waiting_too_long_for_a_lock_is_transient_and_writes_nothing(pool: PgPoo
     let before = everything(&pool).await;
     let other = lock_leases(&pool).await;
 
-    let outcome = store
-        .ingest(&batch(0, &lease, vec![cart_event(1)], 0))
-        .await;
+    let outcome = ingest_one(&store, &lease).await;
     assert!(
         matches!(outcome, Err(IngestError::Transient(_))),
         "{outcome:?}"
@@ -151,9 +152,7 @@ async fn a_statement_that_takes_too_long_is_ended_by_postgres(pool: PgPool) {
     let (store, lease) = hasty(&pool, limits).await;
     let other = lock_leases(&pool).await;
 
-    let outcome = store
-        .ingest(&batch(0, &lease, vec![cart_event(1)], 0))
-        .await;
+    let outcome = ingest_one(&store, &lease).await;
 
     match outcome {
         Err(IngestError::Transient(error)) => {
