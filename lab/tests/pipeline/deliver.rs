@@ -1,10 +1,10 @@
 //! What goes into the topic comes out as rows, or is kept with its reason; the stream never stops.
 
-use crate::world::World;
+use crate::world::{World, until_said};
 use collector::Draft;
 use domain::receipt::Place;
 use domain::{Choice, EventType};
-use lab::stack::{Producer, until};
+use lab::stack::Producer;
 use sqlx::Row;
 use std::time::Duration;
 
@@ -16,12 +16,7 @@ async fn a_message_with_only_the_six_keys_becomes_a_row() {
     let world = World::new("six_keys").await;
     let _consumer = world.consumer().unwrap();
     let message = r##"{"username":"Zoë","category":"trousers","gender":"woman","style":"Cargo pants","size":"XL","color":"#00ff7f"}"##;
-    world
-        .producer()
-        .unwrap()
-        .send(None, Some(message.as_bytes()))
-        .await
-        .unwrap();
+    world.send(message.as_bytes()).await;
     world.until_events(1, SOON).await.unwrap();
 
     let row = sqlx::query(
@@ -79,12 +74,7 @@ async fn an_option_left_open_is_null() {
     let world = World::new("open_options").await;
     let _consumer = world.consumer().unwrap();
     let message = br#"{"username":"Ann","category":"shirt","gender":null,"style":null,"size":null,"color":null}"#;
-    world
-        .producer()
-        .unwrap()
-        .send(None, Some(message))
-        .await
-        .unwrap();
+    world.send(message).await;
     world.until_events(1, SOON).await.unwrap();
     let nulls = world
         .number(
@@ -236,16 +226,12 @@ async fn a_message_of_a_newer_format_stops_its_partition_and_is_not_rejected() {
     producer.send(Some(0), Some(message)).await.unwrap();
     producer.send(Some(1), Some(message)).await.unwrap();
     world.until_events(2, SOON).await.unwrap();
-    until("the consumer says why it stopped", SOON, || async {
-        let said = consumer.said().unwrap();
-        if said.to_lowercase().contains("schema") || said.to_lowercase().contains("newer") {
-            Ok(())
-        } else {
-            Err(said.lines().last().unwrap_or_default().to_owned())
-        }
+    let why = "the consumer says why it stopped";
+    until_said(&consumer, why, SOON, |said| {
+        let said = said.to_lowercase();
+        said.contains("schema") || said.contains("newer")
     })
-    .await
-    .unwrap();
+    .await;
     let counts = world.counts().await.unwrap();
     assert_eq!((counts.events, counts.rejected), (2, 0));
 }

@@ -1,6 +1,6 @@
 //! Kill the consumer at any moment, as often as you like: rows == events, none lost, none twice.
 
-use crate::world::World;
+use crate::world::{World, until_said};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Choice, Event, EventType, Source, wire};
 use lab::stack::world::Counts;
@@ -192,16 +192,8 @@ async fn a_consumer_frozen_past_its_session_wakes_up_and_changes_nothing() {
     let mut first = world.start("consumer", &[], "first", &[]).unwrap();
     let second = world.start("consumer", &[], "second", &[]).unwrap();
     for consumer in [&first, &second] {
-        lab::stack::until("both consumers read partitions", SOON, || async {
-            let said = consumer.said().unwrap();
-            if said.contains(" reading ") {
-                Ok(())
-            } else {
-                Err(said)
-            }
-        })
-        .await
-        .unwrap();
+        let what = "both consumers read partitions";
+        until_said(consumer, what, SOON, |said| said.contains(" reading ")).await;
     }
     let before = write_backlog(&world, 20_000).await;
     until_progress(&world, 1).await;

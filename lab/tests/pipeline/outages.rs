@@ -1,9 +1,9 @@
 //! Servers go away and come back; what was accepted is neither lost nor doubled, and nobody has to restart anything.
 
-use crate::world::World;
+use crate::world::{World, until_said};
 use collector::{AcceptError, Collector, Draft};
 use domain::EventType;
-use lab::stack::{Part, Program, until};
+use lab::stack::{Part, until};
 use std::collections::HashSet;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -113,24 +113,10 @@ async fn a_consumer_started_without_postgres_says_so_once_and_goes_on_when_it_is
     let mut gate = world.postgres_gate().await.unwrap();
     gate.slam().await.unwrap();
     let mut consumer = world.consumer_behind(&gate).unwrap();
-    world
-        .producer()
-        .unwrap()
-        .send(None, Some(MESSAGE))
-        .await
-        .unwrap();
-    let is_away = |consumer: &Program| {
-        let said = consumer.said().unwrap();
-        said.lines().filter(|line| line.contains("is away")).count()
-    };
-    until("the consumer says what is missing", SOON, || async {
-        match is_away(&consumer) {
-            0 => Err(consumer.said().unwrap()),
-            _ => Ok(()),
-        }
-    })
-    .await
-    .unwrap();
+    world.send(MESSAGE).await;
+    let is_away = |said: &str| said.lines().filter(|line| line.contains("is away")).count();
+    let missing = "the consumer says what is missing";
+    until_said(&consumer, missing, SOON, |said| is_away(said) > 0).await;
     // Several attempts later it has still said it only once.
     let before = gate.attempts();
     until("the consumer has tried again and again", SOON, || async {
@@ -141,8 +127,9 @@ async fn a_consumer_started_without_postgres_says_so_once_and_goes_on_when_it_is
     })
     .await
     .unwrap();
-    assert!(consumer.runs().unwrap(), "{}", consumer.said().unwrap());
-    assert_eq!(is_away(&consumer), 1, "{}", consumer.said().unwrap());
+    let said = consumer.said().unwrap();
+    assert!(consumer.runs().unwrap(), "{said}");
+    assert_eq!(is_away(&said), 1, "{said}");
     gate.open().await.unwrap();
     world.until_events(1, SOON).await.unwrap();
 }
@@ -173,33 +160,16 @@ async fn a_consumer_whose_postgres_goes_away_and_comes_back_loses_and_doubles_no
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_started_without_kafka_goes_on_when_it_is_there() {
     let world = World::new("late_kafka").await;
-    world
-        .producer()
-        .unwrap()
-        .send(None, Some(MESSAGE))
-        .await
-        .unwrap();
+    world.send(MESSAGE).await;
     let mut gate = world.kafka_gate().await.unwrap();
     let settings = [("KAFKA_BROKERS", gate.addr().to_string())];
     let mut consumer = world.start("consumer", &[], "consumer", &settings).unwrap();
-    until("the consumer says what is missing", SOON, || async {
-        let warnings = complaints(&consumer.said().unwrap());
-        if warnings > 0 {
-            Ok(())
-        } else {
-            Err(consumer.said().unwrap())
-        }
+    until_said(&consumer, "the consumer complains", SOON, |said| {
+        said.lines()
+            .any(|line| line.contains("WARN") || line.contains("ERROR"))
     })
-    .await
-    .unwrap();
+    .await;
     assert!(consumer.runs().unwrap(), "{}", consumer.said().unwrap());
     gate.open().await.unwrap();
     world.until_events(1, SOON).await.unwrap();
-}
-
-/// Lines of a log that complain.
-fn complaints(log: &str) -> usize {
-    log.lines()
-        .filter(|line| line.contains("WARN") || line.contains("ERROR"))
-        .count()
 }

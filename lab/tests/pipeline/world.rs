@@ -1,7 +1,7 @@
 //! A world for one test, in the servers that `./test.sh` has brought up.
 
 use collector::{Collector, CollectorSettings};
-use lab::stack::{self, Servers};
+use lab::stack::{self, Program, Servers};
 use service::health::Health;
 use service::settings::KafkaSettings;
 use std::ops::Deref;
@@ -56,6 +56,12 @@ impl World {
         .unwrap()
     }
 
+    /// Puts one message into the topic, in any partition.
+    pub async fn send(&self, message: &[u8]) {
+        let producer = self.producer().unwrap();
+        producer.send(None, Some(message)).await.unwrap();
+    }
+
     async fn make(name: &str, share: Share) -> Self {
         let servers = Servers::from_environment().unwrap();
         let world = stack::World::make(&servers, name, &log_folder()).await;
@@ -73,6 +79,21 @@ impl Deref for World {
     fn deref(&self) -> &stack::World {
         &self.inner
     }
+}
+
+/// Waits until what a program has said so far is as `wanted`; shows it when it never is.
+pub async fn until_said(
+    program: &Program,
+    what: &str,
+    deadline: Duration,
+    wanted: impl Fn(&str) -> bool,
+) {
+    stack::until(what, deadline, || async {
+        let said = program.said().unwrap();
+        if wanted(&said) { Ok(()) } else { Err(said) }
+    })
+    .await
+    .unwrap();
 }
 
 /// Where programs log: test.sh's artefacts, else the system's temporary folder.
