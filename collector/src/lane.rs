@@ -349,9 +349,9 @@ mod tests {
         let lane = Lane::new(OPEN_FOR);
         let now = Instant::now();
         lane.enter(1, 1, now, |_, _| Handed::Not);
-        let mut sent = Vec::new();
+        let mut left = Vec::new();
         lane.enter(2, 1, now, |item, _| {
-            sent.push(item);
+            left.push(item);
             Handed::UnderWay
         });
         let later = now + OPEN_FOR;
@@ -360,7 +360,7 @@ mod tests {
         }
         let send = |item, since| {
             assert_eq!(since, later);
-            sent.push(item);
+            left.push(item);
             if item == 5 {
                 Handed::UnderWay
             } else {
@@ -368,7 +368,7 @@ mod tests {
             }
         };
         lane.answered(|| later, |_, _| Duration::ZERO, send);
-        assert_eq!(sent, [2, 3, 4, 5]);
+        assert_eq!(left, [2, 3, 4, 5]);
     }
 
     proptest! {

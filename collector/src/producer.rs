@@ -205,7 +205,7 @@ async fn keep_going(mut current: watch::Receiver<Arc<Client>>, ended: Cancellati
         let replaced = async {
             // An error means that there will be no other client.
             if current.changed().await.is_err() {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         };
         tokio::select! {
