@@ -200,7 +200,7 @@ async fn look_after(
 
 /// Sends what waits in the client's lanes after their rests.
 async fn keep_going(mut current: watch::Receiver<Arc<Client>>, ended: CancellationToken) {
-    loop {
+    while !ended.is_cancelled() {
         let client = Arc::clone(&current.borrow_and_update());
         let replaced = async {
             // An error means that there will be no other client.
@@ -209,10 +209,12 @@ async fn keep_going(mut current: watch::Receiver<Arc<Client>>, ended: Cancellati
             }
         };
         tokio::select! {
-            () = client.after_rests() => {}
+            () = client.after_rests() => continue,
             () = replaced => {}
-            () = ended.cancelled() => return,
+            () = ended.cancelled() => {}
         }
+        // Perhaps nobody else has it any more, and its end takes time.
+        tokio::task::spawn_blocking(move || drop(client));
     }
 }
 

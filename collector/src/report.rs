@@ -88,7 +88,7 @@ impl Reporter {
             return;
         }
         if self.send(news.0.id, state, news.1.clone()).await {
-            spool.reported(self.boot);
+            spool.reported(self.boot, &news.1);
             self.told.spool = Some(news);
         }
     }

@@ -285,9 +285,9 @@ impl Spool {
         self.shared.book().report()
     }
 
-    /// What was reported last of boots other than this one need not be told again.
-    pub fn reported(&self, boot: Uuid) {
-        self.shared.book().forget_all_but(boot);
+    /// What `told` says of boots other than this one need not be told again, if it is all there is to say.
+    pub fn reported(&self, boot: Uuid, told: &[BootReport]) {
+        self.shared.book().forget_all_but(boot, told);
     }
 
     /// Tells metrics and health how it is, each second, for ever.

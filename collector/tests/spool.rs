@@ -134,11 +134,15 @@ async fn only_what_kafka_did_not_take_of_a_request_is_spooled() {
     assert_eq!(waiting(&shop), spooled as u64);
     kafka.broker_up(1).unwrap();
     until(|| waiting(&shop), |waiting| *waiting == 0).await;
-    // Each of them lies there, and once.
-    let (reader, mut seen) = (Reader::new(&kafka), HashSet::new());
-    for _ in 0..101 {
+    // Each of them lies there. What librdkafka still held when the broker came back may lie there twice:
+    // then it is the same event at the same time, which becomes one row.
+    let (reader, mut seen) = (Reader::new(&kafka), HashMap::new());
+    while seen.len() < 101 {
         let record = reader.next_event(&mut Vec::new());
-        assert!(seen.insert(record.key().unwrap().to_vec()));
+        let (key, json) = (record.key().unwrap(), record.payload().unwrap());
+        if let Some(before) = seen.insert(key.to_vec(), json.to_vec()) {
+            assert_eq!(before, json);
+        }
     }
 }
 

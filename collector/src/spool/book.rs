@@ -372,9 +372,11 @@ impl Book {
         (spool, boots.collect())
     }
 
-    /// Forgets boots that are over, once their last numbers have been reported and nothing waits.
-    pub fn forget_all_but(&mut self, boot: Uuid) {
-        if self.waiting_events() == 0 && self.drained == self.durable {
+    /// Forgets boots that are over, once nothing waits and `told` has their last numbers: while a report is
+    /// on its way, more may have been drained.
+    pub fn forget_all_but(&mut self, boot: Uuid, told: &[BootReport]) {
+        let is_all = self.waiting_events() == 0 && self.drained == self.durable;
+        if is_all && self.report().1 == told {
             self.spooled.retain(|of, _| *of == boot);
             self.drained.boots.retain(|of, _| *of == boot);
         }
