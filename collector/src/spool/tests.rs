@@ -19,8 +19,16 @@ fn settings(folder: &Path, max_bytes: u64) -> SpoolSettings {
     }
 }
 
+/// Opens a spool. A program that another test starts holds every lock of this process until it runs.
 fn open(folder: &Path) -> Spool {
-    Spool::open(&settings(folder, 64 * MIB)).unwrap()
+    let began = Instant::now();
+    loop {
+        match Spool::open(&settings(folder, 64 * MIB)) {
+            Ok(spool) => return spool,
+            Err(error) => assert!(began.elapsed() < Duration::from_secs(5), "{error:#}"),
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Ends the spool as a kill would.
