@@ -113,8 +113,22 @@ start_broker() {
 
 # A broker opens its port to clients once the controllers have let it into the cluster.
 broker_ready() {
-  alive "$1" || return 2
+  if ! alive "$1"; then
+    try_port_again "$1" || return 2
+    return 1
+  fi
   port_open "$(broker_port "$1")"
+}
+
+# Nobody listened on its port when we looked. But a port above 32767 may also be the near end of somebody's passing
+# connection, and then a broker cannot have it: it is started again, a few times.
+PORT_TRIES=5
+try_port_again() {
+  [ "$PORT_TRIES" -gt 0 ] || return 1
+  tail -n 40 "$LOGS/$1.log" 2>/dev/null | grep -q 'Address already in use' || return 1
+  PORT_TRIES=$((PORT_TRIES - 1))
+  sleep 1
+  start_broker "$1"
 }
 
 # All at once: each hands over its partitions while the controllers still have a quorum. The last of several may
