@@ -99,7 +99,8 @@ impl<T> Lane<T> {
         let mut state = self.lock();
         let idle = state.under_way == 0;
         let goes = if idle {
-            now >= state.rest
+            // Whoever comes to a retired lane may have looked at the clock before it was.
+            state.retired || now >= state.rest
         } else {
             now.saturating_duration_since(state.batch.began) < self.open_for
                 && state.batch.has_room(bytes)
@@ -317,6 +318,9 @@ mod tests {
         tried.lane.retire(now, |item, _| tried.send(item));
         assert_eq!(tried.answered(16_000), Rests::No);
         assert_eq!(tried.sent(), [1, 2, 3, 4, 5], "a retired lane never rests");
+        assert_eq!(tried.answered(16_001), Rests::No);
+        assert_eq!(tried.enter(6, 10, 0), Rests::No);
+        assert_eq!(tried.sent(), [1, 2, 3, 4, 5, 6]);
     }
 
     #[test]
