@@ -1,8 +1,13 @@
 //! One client of Kafka, from its making to its end. It never loses a message silently: each gets its
 //! answer through its [`Ticket`], also when the client dies.
 
+mod config;
+
+pub(crate) use config::config;
+
 use crate::lane::{Handed, Lane, Rests};
 use crate::request::{Delivered, Outcome, Ticket};
+use config::LINGER;
 use domain::event::EventType;
 use domain::wire;
 use rdkafka::ClientContext;
@@ -11,7 +16,6 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
 use rdkafka::metadata::MetadataPartition;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
-use service::settings::KafkaSettings;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 use std::thread::{self, JoinHandle};
@@ -31,8 +35,6 @@ pub(crate) struct Message {
     pub event_id: Uuid,
 }
 
-/// How long librdkafka waits for more before it sends: long enough for a whole batch to be handed over.
-const LINGER: Duration = Duration::from_millis(2);
 /// With so many messages under way or waiting there is enough for large batches: lanes then rest,
 const BUSY: usize = 100;
 /// and for so long afterwards.
@@ -44,10 +46,10 @@ const REST_ROUNDS: u32 = 3;
 const REST_MAX: Duration = Duration::from_millis(25);
 /// How often lanes that rest are looked at.
 const REST_LOOK: Duration = Duration::from_millis(2);
-/// How long one wait for answers lasts; so long the end of a client may take.
+/// How long one wait for answers lasts.
 const POLL: Duration = Duration::from_millis(100);
 
-/// A client of Kafka and the thread that takes its answers. Dropping it blocks for up to 0.6 seconds.
+/// A client of Kafka and the thread that takes its answers.
 pub(crate) struct Client {
     sender: Arc<Sender>,
     /// One for each partition, as far as they are known.
@@ -62,6 +64,8 @@ type Lanes = Arc<[Arc<Lane<Parcel>>]>;
 /// What the client's callbacks share with those who use it.
 struct Context {
     topic: String,
+    /// [`wire::SCHEMA_VERSION`], as the header has it.
+    schema: String,
     /// A message that has waited so long is not sent any more: its sender has kept it elsewhere.
     ack_timeout: Duration,
     /// Told when the client may have become useless.
@@ -106,6 +110,7 @@ impl Client {
     ) -> KafkaResult<Self> {
         let context = Context {
             topic: topic.to_owned(),
+            schema: wire::SCHEMA_VERSION.to_string(),
             ack_timeout,
             mend,
             sender: OnceLock::new(),
@@ -258,14 +263,24 @@ impl Client {
 }
 
 impl Drop for Client {
-    /// Ends the thread; whoever drops the sender last then waits for the answers to what was purged.
+    /// What waits is sent or answered, and so is, within 0.6 seconds, what is under way: on a thread of its own,
+    /// because nobody who drops a client may wait so long.
     fn drop(&mut self) {
         self.retire(&self.lanes());
         self.stop.store(true, Ordering::Relaxed);
-        if let Some(answering) = self.answering.take() {
-            // Should it have panicked, the panic hook has said so.
-            let _ = answering.join();
-        }
+        let (answering, sender) = (self.answering.take(), Arc::clone(&self.sender));
+        let end = move || {
+            if let Some(answering) = answering {
+                // Should it have panicked, the panic hook has said so.
+                let _ = answering.join();
+            }
+            // The last one to let go of it waits for the answers to what is purged.
+            drop(sender);
+        };
+        // Where there can be no more threads, it ends here.
+        let _ = thread::Builder::new()
+            .name("Kafka's end".to_owned())
+            .spawn(end);
     }
 }
 
@@ -285,10 +300,7 @@ impl Context {
         let headers = OwnedHeaders::new_with_capacity(3)
             .insert(header(wire::HEADER_EVENT, message.event_type.as_str()))
             .insert(header(wire::HEADER_EVENT_ID, id))
-            .insert(header(
-                wire::HEADER_SCHEMA,
-                &wire::SCHEMA_VERSION.to_string(),
-            ));
+            .insert(header(wire::HEADER_SCHEMA, &self.schema));
         let record = BaseRecord::with_opaque_to(&self.topic, Box::new(label))
             .key(message.key.as_str())
             .payload(message.json.as_str())
@@ -432,70 +444,9 @@ fn header<'a>(key: &'a str, value: &'a str) -> Header<'a, &'a str> {
     }
 }
 
-/// The client's settings: each acknowledged message is on min-ISR replicas, once and in order.
-pub(crate) fn config(
-    settings: &KafkaSettings,
-    ack_timeout: Duration,
-    limits: crate::QueueLimits,
-) -> ClientConfig {
-    let messages = limits.messages.saturating_mul(2).to_string();
-    // The client counts headers too, so its own limits lie above ours: ours admit a request as a whole.
-    let kbytes = (limits.bytes / 1024)
-        .saturating_mul(2)
-        .max(1024)
-        .to_string();
-    let linger = LINGER.as_millis().to_string();
-    let mut config = service::kafka::client_config_with(
-        settings,
-        &[
-            ("linger.ms", &linger),
-            ("compression.type", "lz4"),
-            ("queue.buffering.max.messages", &messages),
-            ("queue.buffering.max.kbytes", &kbytes),
-            // A leader moves within a second; the answer must come within two.
-            ("retry.backoff.ms", "50"),
-            ("retry.backoff.max.ms", "500"),
-        ],
-    );
-    config.set("enable.idempotence", "true");
-    config.set("acks", "all");
-    // The same visitor's events must lie in the same partition whoever produces them: Java's choice.
-    config.set("partitioner", "murmur2_random");
-    config.set("message.timeout.ms", ack_timeout.as_millis().to_string());
-    config
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_the_promise_rests_on_is_set() {
-        let settings = KafkaSettings {
-            kafka_brokers: "127.0.0.1:1".into(),
-            kafka_topic: "clickstream".into(),
-        };
-        let config = config(
-            &settings,
-            Duration::from_secs(2),
-            crate::QueueLimits::default(),
-        );
-        for (name, value) in [
-            ("acks", "all"),
-            ("enable.idempotence", "true"),
-            ("partitioner", "murmur2_random"),
-            ("message.timeout.ms", "2000"),
-        ] {
-            assert_eq!(config.get(name), Some(value), "{name}");
-        }
-        Client::new(
-            &config,
-            "clickstream",
-            Duration::from_secs(2),
-            Arc::default(),
-        )
-        .unwrap();
-    }
 
     /// The hashes are the test vectors of the Java client's `Utils.murmur2`.
     #[rstest::rstest]

@@ -121,7 +121,7 @@ impl Producer {
         Ok(outcomes)
     }
 
-    /// Sends messages that are kept elsewhere already, as long as that takes; they need no room in the
+    /// Sends messages that are kept elsewhere already; they need no room in the
     /// queue of requests and are not counted. Returns what became of each, in their order.
     pub async fn deliver(&self, messages: &[&Arc<Message>]) -> Vec<Outcome> {
         let outcomes = self.carry(messages).await;
@@ -135,7 +135,12 @@ impl Producer {
         if let Some(client) = self.client().await {
             client.send(messages.iter().copied().zip(tickets));
             drop(client);
-            answers.complete().await;
+            // A message waits its time in its lane, and then its time in librdkafka, which looks at the
+            // clock once a second. What has no answer after that has been forgotten.
+            let limit = 2 * (self.ack_timeout + Duration::from_secs(1));
+            if timeout(limit, answers.complete()).await.is_err() {
+                tracing::error!("Kafka's client does not answer for its messages");
+            }
         }
         answers.outcomes()
     }
@@ -209,12 +214,10 @@ async fn keep_going(mut current: watch::Receiver<Arc<Client>>, ended: Cancellati
             }
         };
         tokio::select! {
-            () = client.after_rests() => continue,
+            () = client.after_rests() => {}
             () = replaced => {}
             () = ended.cancelled() => {}
         }
-        // Perhaps nobody else has it any more, and its end takes time.
-        tokio::task::spawn_blocking(move || drop(client));
     }
 }
 
@@ -239,8 +242,7 @@ async fn mend_client(
         tracing::error!(%why, "Kafka's client cannot go on; making a new one");
         match remake() {
             Ok(client) => {
-                let dead = replace.send_replace(Arc::new(client));
-                tokio::task::spawn_blocking(move || drop(dead));
+                replace.send_replace(Arc::new(client));
             }
             Err(error) => {
                 tracing::error!(%error, "no new client for Kafka; trying again");

@@ -117,8 +117,13 @@ pub fn encode(event: &Event) -> Vec<u8> {
         user_agent: event.user_agent.as_deref(),
         username: (username.is_some() || choice.is_some()).then_some(username),
     };
+    // Most events are shorter than that: their text is written without moving it.
+    let mut json = Vec::with_capacity(512);
     // Texts, numbers and a map with text keys: there is nothing in it that JSON could not hold.
-    serde_json::to_vec(&written).unwrap_or_default()
+    match serde_json::to_writer(&mut json, &written) {
+        Ok(()) => json,
+        Err(_) => Vec::new(),
+    }
 }
 
 /// Reads a record's value.

@@ -63,7 +63,8 @@ pub async fn batches(bench: &Bench) -> anyhow::Result<Result> {
     const EVENTS: u64 = 100;
     let beside = World::make(&bench.servers, "java", &bench.logs).await?;
     let mut running = Running::start(bench, "batches").await?;
-    let load = running.load(64);
+    // Kafka's benchmark, too, has tens of thousands of records under way: as many as 32 MB hold.
+    let load = running.load(256);
     // As many as take a few seconds.
     let records = bench.scale.backlog;
     let mut trials = Vec::new();
