@@ -66,7 +66,7 @@ impl Reporter {
     }
 
     /// Tells what is new. What does not arrive is told again the next time: reports are totals.
-    async fn tell(&mut self) {
+    pub async fn tell(&mut self) {
         let of_spool = match &self.spool {
             Some(spool) => Some(spool.report().await),
             None => None,
@@ -84,10 +84,12 @@ impl Reporter {
             return;
         };
         let nothing_yet = self.told.spool.is_none() && news.1.is_empty();
-        if nothing_yet || self.told.spool.as_ref() == Some(&news) {
+        if nothing_yet {
             return;
         }
-        if self.send(news.0.id, state, news.1.clone()).await {
+        let is_told = self.told.spool.as_ref() == Some(&news);
+        if is_told || self.send(news.0.id, state, news.1.clone()).await {
+            // Also when it was told before: then the spool may have had more to write down.
             spool.reported(self.boot, &news.1);
             self.told.spool = Some(news);
         }

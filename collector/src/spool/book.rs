@@ -104,8 +104,10 @@ impl Progress {
         }
     }
 
-    fn events(&self) -> u64 {
-        self.boots.values().map(Tally::events).sum()
+    /// How many events were brought to Kafka of those boots that are `wanted`.
+    fn events_of(&self, wanted: impl Fn(&Uuid) -> bool) -> u64 {
+        let boots = self.boots.iter().filter(|(boot, _)| wanted(boot));
+        boots.map(|(_, tally)| tally.events()).sum()
     }
 }
 
@@ -302,7 +304,8 @@ impl Book {
 
     /// Events that were acknowledged and that Kafka does not have.
     pub fn waiting_events(&self) -> u64 {
-        self.spooled_events().saturating_sub(self.drained.events())
+        self.spooled_events()
+            .saturating_sub(self.drained.events_of(|_| true))
     }
 
     /// Their bytes on the disk.
@@ -354,9 +357,13 @@ impl Book {
     /// The spool's own report: everything that was spooled is in Kafka, as far as that is written down,
     /// or waits.
     pub fn report(&self) -> (SpoolReport, Vec<BootReport>) {
+        // What is written down may still tell of boots that are forgotten.
+        let told = self
+            .durable
+            .events_of(|boot| self.spooled.contains_key(boot));
         let spool = SpoolReport {
             id: self.durable.spool,
-            waiting_events: self.spooled_events().saturating_sub(self.durable.events()),
+            waiting_events: self.spooled_events().saturating_sub(told),
             waiting_bytes: self.waiting_bytes(),
         };
         let boots = self.spooled.iter().map(|(boot, acknowledged)| BootReport {

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::Instant;
 
 mod faulty;
+mod told;
 
 const MIB: u64 = 1 << 20;
 

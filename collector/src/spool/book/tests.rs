@@ -191,6 +191,26 @@ fn the_next_process_goes_on_with_the_same_totals() {
 }
 
 #[test]
+fn a_forgotten_boot_counts_no_more_also_while_that_cannot_be_written_down() {
+    let mut book = empty();
+    book.wrote(1, 108, &counts(OLD, 3, 0));
+    book.wrote(1, 208, &counts(BOOT, 2, 10));
+    book.advance(208, taken(OLD, 3).chain(taken(BOOT, 2)));
+    book.written(book.unwritten().unwrap());
+    let told = book.report().1;
+    book.forget_all_but(BOOT, &told);
+    assert!(
+        book.unwritten().is_some(),
+        "what the disk still has to take"
+    );
+    book.wrote(1, 308, &counts(BOOT, 4, 20));
+    let (spool, boots) = book.report();
+    let told: Vec<_> = boots.iter().map(|boot| boot.boot).collect();
+    assert_eq!(told, [BOOT]);
+    assert_eq!((spool.waiting_events, book.waiting_events()), (4, 4));
+}
+
+#[test]
 fn it_complains_before_it_is_full() {
     let mut book = empty();
     book.wrote(1, 900, &counts(BOOT, 1, 0));
