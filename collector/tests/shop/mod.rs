@@ -14,6 +14,7 @@ use service::health::Health;
 use service::settings::KafkaSettings;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use store::Store;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub const TOPIC: &str = "clickstream";
@@ -62,10 +63,19 @@ impl Shop {
         Self::try_start(settings).unwrap()
     }
 
+    /// One that asks Postgres for rows.
+    pub fn with_store(settings: CollectorSettings, store: Store) -> Self {
+        Self::begin(settings, Some(store)).unwrap()
+    }
+
     pub fn try_start(settings: CollectorSettings) -> anyhow::Result<Self> {
+        Self::begin(settings, None)
+    }
+
+    fn begin(settings: CollectorSettings, store: Option<Store>) -> anyhow::Result<Self> {
         let health = Health::new();
         let shutdown = CancellationToken::new();
-        let collector = Collector::start(settings, None, health.clone(), shutdown.clone())?;
+        let collector = Collector::start(settings, store, health.clone(), shutdown.clone())?;
         Ok(Self {
             collector,
             health,
