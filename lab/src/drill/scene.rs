@@ -1,20 +1,21 @@
 //! What a case plays in: a world of its own with two apps, two consumers and clients that never stop, and
 //! the words for what happens to them.
 
+mod ending;
 mod repair;
+mod waiting;
 
 use super::books;
 use super::door::Doors;
 use super::ledger::{Entry, Ledger};
 use super::load::{Experience, Load, Pace};
-use super::reconcile::{Allowed, Check, Figures, reconcile};
+use super::reconcile::{Allowed, Check};
 use super::slot::Slot;
-use super::watch::{self, Watch};
+use super::watch::Watch;
 use crate::stack::program::{free_port, said};
-use crate::stack::topic::Ends;
 use crate::stack::{Servers, Topic, World, until};
 use crate::visit;
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::json;
@@ -25,19 +26,15 @@ use std::time::{Duration, Instant};
 use store::Store;
 use tokio::task::JoinHandle;
 
+pub use ending::Outcome;
 pub use repair::Repair;
 
 /// Everything that is waited for happens within this, or the case fails.
 pub const SOON: Duration = Duration::from_secs(90);
 /// How long a process that is asked to stop may take.
 pub const STOP: Duration = Duration::from_secs(10);
-/// A lag counts as none when what was in Kafka is stored so much later.
-const AT_ONCE: Duration = Duration::from_millis(400);
 /// What the events of a backlog say they come from.
 const BACKLOG: &str = "a backlog";
-/// Collectors report each second; after this nothing more comes from them.
-const LAST_REPORT: Duration = Duration::from_millis(1_500);
-
 /// How much of everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Size {
@@ -88,17 +85,6 @@ pub struct Scene<'a> {
     checks: Vec<Check>,
     /// Events that were written past the collectors.
     backlog: usize,
-}
-
-/// How a case ended.
-#[derive(Debug)]
-pub struct Outcome {
-    pub figures: Figures,
-    /// The longest time from a fault's end until nothing was left to be stored.
-    pub recovery: Option<Duration>,
-    pub checks: Vec<Check>,
-    /// What could not be done here, and why.
-    pub skipped: Option<String>,
 }
 
 impl<'a> Scene<'a> {
@@ -238,69 +224,9 @@ impl<'a> Scene<'a> {
         self.apps[number].kill_9()
     }
 
-    /// Waits until both consumers hold partitions.
-    pub async fn both_consume(&self) -> anyhow::Result<()> {
-        until("both consumers hold partitions", SOON, || async {
-            let idle: Vec<&str> = self
-                .consumers
-                .iter()
-                .filter(|slot| slot.is_taken() && self.watch.of(slot.pid()).is_empty())
-                .map(|slot| slot.name.as_str())
-                .collect();
-            if idle.is_empty() {
-                Ok(())
-            } else {
-                Err(format!("{} has none", idle.join(" and ")))
-            }
-        })
-        .await
-    }
-
     /// Events acknowledged so far by the clients that send now.
     pub fn acknowledged(&self) -> u64 {
         self.load.as_ref().map_or(0, Load::acknowledged)
-    }
-
-    /// Waits until so many more events are acknowledged.
-    pub async fn until_acknowledged(&self, more: u64) -> anyhow::Result<()> {
-        let wanted = self.acknowledged() + more;
-        until(
-            &format!("{more} more events are acknowledged"),
-            SOON,
-            || async {
-                match self.acknowledged() {
-                    n if n >= wanted => Ok(()),
-                    n => Err(format!("{n} of {wanted}")),
-                }
-            },
-        )
-        .await
-    }
-
-    /// Waits until events are acknowledged and stored as if nothing had ever happened.
-    pub async fn flows(&self) -> anyhow::Result<()> {
-        self.until_acknowledged(20).await?;
-        self.no_lag(SOON).await
-    }
-
-    /// Waits until what Kafka has at one moment is stored right after it.
-    async fn no_lag(&self, deadline: Duration) -> anyhow::Result<()> {
-        until("nothing is left to be stored", deadline, || async {
-            let ends = self.topic.ends().await.map_err(|e| format!("{e:#}"))?;
-            let seen = Instant::now();
-            loop {
-                let leases = watch::leases(&self.world.db, &self.world.topic).await;
-                let lag = lag(&ends, &leases.map_err(|e| e.to_string())?);
-                if lag == 0 {
-                    return Ok(());
-                }
-                if seen.elapsed() > AT_ONCE {
-                    return Err(format!("{lag} records"));
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        })
-        .await
     }
 
     /// Begins to write so many events into the topic, past the collectors: work for large batches, so that a
@@ -323,36 +249,12 @@ impl<'a> Scene<'a> {
         ))
     }
 
-    /// The fault is over now: waits until nothing is left to be stored, on any disk or in Kafka, and
-    /// remembers how long that took.
-    pub async fn recovered(&mut self) -> anyhow::Result<Duration> {
-        let over = Instant::now();
-        self.no_lag(SOON).await?;
-        until("the spools are empty", SOON, || async {
-            let balance = self.store.balance(&self.world.topic).await;
-            match balance.map_err(|e| e.to_string())?.spooled {
-                0 => Ok(()),
-                events => Err(format!("{events} events wait there")),
-            }
-        })
-        .await?;
-        let took = over.elapsed();
-        self.recovery = self.recovery.max(Some(took));
-        Ok(took)
-    }
-
     /// The clients stop, each with its last deed acknowledged where that can be.
     pub async fn stop_sending(&mut self) -> anyhow::Result<()> {
         if let Some(load) = self.load.take() {
             self.experience.add(load.stop().await?);
         }
         Ok(())
-    }
-
-    /// The clients stop, and everything that is on its way arrives.
-    pub async fn quiet(&mut self) -> anyhow::Result<()> {
-        self.stop_sending().await?;
-        self.settled().await
     }
 
     /// Requests of the clients that send now which were told to come again, by app.
@@ -375,21 +277,6 @@ impl<'a> Scene<'a> {
         self.ledger.read()
     }
 
-    /// Waits until nothing moves any more. That the balance is not quiet is for its check to say.
-    pub async fn settled(&self) -> anyhow::Result<()> {
-        let began = Instant::now();
-        loop {
-            self.no_lag(SOON).await?;
-            let before = self.topic.ends().await?;
-            tokio::time::sleep(LAST_REPORT).await;
-            let balance = self.store.balance(&self.world.topic).await?;
-            let moving = self.topic.ends().await? != before || balance.in_flight > 0;
-            if !moving || began.elapsed() > SOON / 3 {
-                return Ok(());
-            }
-        }
-    }
-
     /// Which partitions stand still, as a consumer says it since `from` bytes of its log: the repair by
     /// partition.
     pub fn halts(&self, consumer: &str, from: usize) -> anyhow::Result<BTreeMap<i32, Repair>> {
@@ -410,103 +297,5 @@ impl<'a> Scene<'a> {
     /// How long a program's log is now.
     pub fn log_length(&self, name: &str) -> usize {
         said(&self.world.log(name)).map_or(0, |said| said.len())
-    }
-
-    /// Ends the case: all goes quiet, and what the clients heard is compared with what is stored.
-    pub async fn close(mut self) -> anyhow::Result<Outcome> {
-        self.quiet().await.context("going quiet")?;
-        let ledger = self.ledger.read()?;
-        let books = books::read(&self.world.db, &self.store, &self.world.topic).await?;
-        let (figures, found) = reconcile(&ledger, &self.experience, &books, &self.allowed);
-        let mut checks = std::mem::take(&mut self.checks);
-        checks.extend(found);
-        checks.push(self.backlog_is_stored().await?);
-        let back = self.watch.went_back();
-        checks.push(Check::new(
-            back.is_empty(),
-            format!("no stored offset ever went back; {back:?} did"),
-        ));
-        if let Some(most) = self.pause_allowed {
-            checks.push(Check::new(
-                figures.pause <= most,
-                format!(
-                    "the longest pause without an acknowledgement, {:.1} s, is at most {:.1} s",
-                    figures.pause.as_secs_f64(),
-                    most.as_secs_f64()
-                ),
-            ));
-        }
-        for slot in self.apps.iter_mut().chain(&mut self.consumers) {
-            let alive = !slot.is_taken() || slot.runs()?;
-            checks.push(Check::new(
-                alive,
-                format!("{} has not ended by itself", slot.name),
-            ));
-            let said = said(&self.world.log(&slot.name)).unwrap_or_default();
-            checks.push(Check::new(
-                !said.contains("panicked at"),
-                format!("{} did not panic", slot.name),
-            ));
-        }
-        let outcome = Outcome {
-            figures,
-            recovery: self.recovery,
-            checks,
-            skipped: self.skipped.take(),
-        };
-        self.leave().await;
-        Ok(outcome)
-    }
-
-    /// Nobody has acknowledged a backlog, but Kafka has it, and each of it once.
-    async fn backlog_is_stored(&self) -> anyhow::Result<Check> {
-        let stored: i64 = sqlx::query_scalar("SELECT count(*) FROM events WHERE user_agent = $1")
-            .bind(BACKLOG)
-            .fetch_one(&self.world.db)
-            .await?;
-        let sent = self.backlog;
-        Ok(Check::new(
-            usize::try_from(stored)? == sent,
-            format!("{stored} of {sent} events that were written past the collectors are rows"),
-        ))
-    }
-
-    /// Takes down what belongs to this case.
-    async fn leave(self) {
-        let Self {
-            apps,
-            consumers,
-            watch,
-            store,
-            world,
-            ..
-        } = self;
-        drop((apps, consumers, watch));
-        store.close().await;
-        world.clear().await;
-    }
-}
-
-/// How many records of these ends are not stored.
-pub fn lag(ends: &BTreeMap<i32, Ends>, leases: &watch::Leases) -> i64 {
-    ends.iter()
-        .map(|(partition, ends)| {
-            let stored = leases.get(partition).map_or(0, |held| held.next);
-            (ends.high - stored).max(0)
-        })
-        .sum()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use watch::Held;
-
-    #[test]
-    fn a_lag_is_what_kafka_has_and_postgres_has_not() {
-        let ends = [(0, Ends { low: 0, high: 9 }), (1, Ends { low: 0, high: 4 })].into();
-        let leases = [(0, Held { next: 7, pid: 1 }), (1, Held { next: 5, pid: 1 })].into();
-        assert_eq!(lag(&ends, &leases), 2);
-        assert_eq!(lag(&ends, &BTreeMap::new()), 13);
     }
 }
