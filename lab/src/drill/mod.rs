@@ -1,11 +1,11 @@
 //! The drill: everything fails that can fail, under load, and nothing that was acknowledged is lost or
 //! stored twice.
 //!
-//! In the order of a case: the stage is set ([`scene`]: a world of its own on the drill's own servers, with
-//! two apps and two consumers in their places, [`slot`]), clients send ([`load`]) what the seed decides
-//! ([`deed`]) to both front doors ([`door`]) and write down every acknowledgement ([`ledger`]), the fault
-//! happens ([`cases`]) while somebody looks at the leases ([`watch`]); when all is quiet the database is
-//! read ([`books`]) and compared with what the clients heard ([`reconcile`]). Then the [`table`].
+//! The [`plan`] says which case's turn it is. In the order of a case: the stage is set ([`scene`]: a world of its
+//! own on the drill's own servers, with two apps and two consumers in their places, [`slot`]), clients send
+//! ([`load`]) what the seed decides ([`deed`]) to both front doors ([`door`]) and write down every acknowledgement
+//! ([`ledger`]), the fault happens ([`cases`]) while somebody looks at the leases ([`watch`]); when all is quiet the
+//! database is read ([`books`]) and compared with what the clients heard ([`reconcile`]). Then the [`table`].
 //!
 //! The judge is apart from what it judges: the clients' own files on one side, plain SQL over the rows on
 //! the other; the collectors' reports are one more witness.
@@ -17,6 +17,7 @@ pub mod door;
 pub mod ledger;
 pub mod load;
 pub mod machine;
+pub mod plan;
 pub mod reconcile;
 pub mod scene;
 pub mod slot;
@@ -28,6 +29,7 @@ use crate::stack::program::binary_path;
 use anyhow::{Context as _, bail, ensure};
 use cases::Case;
 use load::Pace;
+use plan::Plan;
 use scene::{Outcome, Places, Scene, Size};
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -42,7 +44,8 @@ pub struct Settings {
     /// Only this case, by its name or number; may be given several times.
     #[arg(long, value_name = "NAME", value_parser = cases::find)]
     case: Vec<&'static Case>,
-    /// Goes on with the cases, each time with other faults, until so many minutes have passed.
+    /// Plays each case once and then goes on with them, each time with other faults, until so many minutes have
+    /// passed.
     #[arg(long, value_name = "N")]
     minutes: Option<u64>,
     /// The same number repeats a drill's plan; else a random one.
@@ -81,13 +84,7 @@ async fn drill(settings: &Settings) -> anyhow::Result<()> {
     } else {
         Size::Full
     };
-    let chosen: Vec<&'static Case> = match settings.case.as_slice() {
-        [] => cases::ALL
-            .iter()
-            .filter(|case| !settings.short || case.in_short)
-            .collect(),
-        named => named.to_vec(),
-    };
+    let plan = Plan::new(&settings.case, settings.short, seed, settings.minutes);
     let scratch = tempfile::Builder::new()
         .prefix("clickshop-drill.")
         .tempdir()?;
@@ -101,15 +98,9 @@ async fn drill(settings: &Settings) -> anyhow::Result<()> {
     println!("three brokers and Postgres are coming up");
     let servers = Servers::bring_up(scratch.path()).await?;
     let mut lines = Vec::new();
-    for round in 0_u64.. {
-        for case in &chosen {
-            let seed = seed.wrapping_add(round * 1_000);
-            lines.push(play(&servers, case, size, seed, &places).await);
-        }
-        let time = Duration::from_secs(settings.minutes.unwrap_or(0) * 60);
-        if began.elapsed() >= time {
-            break;
-        }
+    while let Some(turn) = plan.turn(lines.len(), began.elapsed()) {
+        let places = places.of_round(turn.round);
+        lines.push(play(&servers, turn.case, size, turn.seed, &places).await);
     }
     // What the servers said is worth keeping only where something went wrong.
     if lines.iter().any(|line| !line.is_good()) {

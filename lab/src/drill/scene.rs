@@ -53,6 +53,20 @@ pub struct Places {
     pub logs: PathBuf,
 }
 
+impl Places {
+    /// Where a round of the cases leaves its logs: each its own, since checks read them to the end.
+    pub fn of_round(&self, round: u64) -> Self {
+        let logs = match round {
+            0 => self.logs.clone(),
+            later => self.logs.join(format!("round-{}", later + 1)),
+        };
+        Self {
+            scratch: self.scratch.clone(),
+            logs,
+        }
+    }
+}
+
 /// One case's stage.
 pub struct Scene<'a> {
     pub servers: &'a Servers,
