@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use lab::{bench, drill, latency, seed, traffic};
+use service::shutdown;
 use std::process::ExitCode;
 
 /// Load for the clickstream shop: generated events, simulated visitors, measurements, faults.
@@ -42,8 +43,12 @@ fn run(verb: Verb) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async {
-        let end = service::shutdown::token()?;
+    let ended = runtime.block_on(async {
+        let end = match verb {
+            // Servers of their own have to go, too.
+            Verb::Bench(_) | Verb::Drill(_) => shutdown::patient_token()?,
+            Verb::Seed(_) | Verb::Traffic(_) | Verb::Latency(_) => shutdown::token()?,
+        };
         match verb {
             Verb::Seed(settings) => seed::run(settings, end).await,
             Verb::Traffic(settings) => traffic::run(settings, end).await,
@@ -51,5 +56,8 @@ fn run(verb: Verb) -> anyhow::Result<()> {
             Verb::Bench(settings) => bench::run(settings, end).await,
             Verb::Drill(settings) => drill::run(settings, end).await,
         }
-    })
+    });
+    // A measurement that nobody waits for any more must not hold up the end.
+    runtime.shutdown_background();
+    ended
 }

@@ -1,5 +1,5 @@
 //! One token that ends everything: the first SIGTERM or SIGINT asks for an orderly end, a second one
-//! ends at once. Requests that are under way then are answered, but nobody waits for them without end.
+//! ends at once, or is patient with what has to be taken down. Requests that are under way then are answered, but nobody waits for them without end.
 
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -7,27 +7,44 @@ use tokio_util::sync::CancellationToken;
 /// How long requests may take to be answered once the process is told to stop.
 pub const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
-/// A token that is cancelled by SIGTERM or SIGINT. Call it once, inside a tokio runtime.
+/// A token that is cancelled by SIGTERM or SIGINT; the second of them ends the process at once. Call it
+/// once, inside a tokio runtime.
 ///
 /// Returns an error when the signal handlers cannot be set.
 pub fn token() -> anyhow::Result<CancellationToken> {
+    listen(|name, code| {
+        tracing::warn!("{name} again: ending at once");
+        std::process::exit(code);
+    })
+}
+
+/// The same for a process that has others to take down, which would outlive it: it ends when that is done,
+/// however often it is told.
+///
+/// Returns an error when the signal handlers cannot be set.
+pub fn patient_token() -> anyhow::Result<CancellationToken> {
+    listen(|name, _| tracing::warn!("{name} again: still taking down what was brought up"))
+}
+
+/// Cancels the token at the first signal; what is done at each later one gets its name and exit code.
+fn listen(again: impl Fn(&str, i32) + Send + 'static) -> anyhow::Result<CancellationToken> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let token = CancellationToken::new();
     let ours = token.clone();
     tokio::spawn(async move {
-        for attempt in 1.. {
+        loop {
             let (name, code) = tokio::select! {
                 _ = terminate.recv() => ("SIGTERM", 143),
                 _ = interrupt.recv() => ("SIGINT", 130),
             };
-            if attempt > 1 {
-                tracing::warn!("{name} again: ending at once");
-                std::process::exit(code);
+            if ours.is_cancelled() {
+                again(name, code);
+            } else {
+                tracing::info!("{name}: finishing what is begun, then ending");
+                ours.cancel();
             }
-            tracing::info!("{name}: finishing what is begun, then ending");
-            ours.cancel();
         }
     });
     Ok(token)

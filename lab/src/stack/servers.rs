@@ -5,6 +5,7 @@ use super::program::{free_port, signal};
 use anyhow::{Context as _, bail};
 use std::collections::BTreeSet;
 use std::fmt;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -221,7 +222,10 @@ impl Servers {
             .arg(SCRIPT)
             .args(args)
             .envs(self.settings.iter().map(|(name, value)| (name, value)))
-            .stdin(std::process::Stdio::null());
+            .stdin(std::process::Stdio::null())
+            // Ctrl-C in a terminal is for us: cut off between a server's start and the note of its process id,
+            // the script would leave one behind that nobody knows.
+            .process_group(0);
         command
     }
 }
