@@ -57,6 +57,8 @@ export ARTIFACTS SCRATCH MODE
 . checks/static.sh
 # shellcheck source=checks/live.sh
 . checks/live.sh
+# shellcheck source=checks/start.sh
+. checks/start.sh
 
 trap 'interrupted INT' INT
 trap 'interrupted TERM' TERM
@@ -67,6 +69,7 @@ part 'tools' install_tools
 part 'shellcheck' check_shell
 part 'compose files' check_compose
 part 'documents' check_documents
+part 'a failed download is told at once' check_early_word
 part 'formatting' check_format
 part 'dependencies: licences, sources, bans' check_deny
 part 'dependencies: unused' check_unused

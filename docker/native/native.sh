@@ -56,7 +56,7 @@ layer_up() {
   if all_alive $SERVERS; then servers=''; else
     step 'Starting three Kafka brokers and Postgres (in the background)'
     mkdir -p "$LOGS"
-    (servers_up) >"$LOGS/servers.log" 2>&1 &
+    (servers_up_or_told) &
     servers=$!
     # shellcheck disable=SC2034 # start_script.sh's
     SERVERS_JOB=$servers
@@ -82,12 +82,25 @@ layer_up() {
   fi
 }
 
-# The job that starts them tells its steps to a log: its end is shown when it fails or takes too long.
+# The job beside the build: its steps go to a log, of which the end is shown as soon as it fails. Not after the
+# build, which may take minutes more.
+servers_up_or_told() {
+  local job
+  (servers_up) >"$LOGS/servers.log" 2>&1 &
+  job=$!
+  # shellcheck disable=SC2064 # this one, now
+  trap "kill $job 2>/dev/null; exit 143" TERM
+  wait "$job" && return 0
+  complain 'Kafka and Postgres could not be started. What is being built is still built, for the next start; Ctrl-C ends it.'
+  last_lines "$LOGS/servers.log" 40
+  return 1
+}
+
 await_servers() {
   local part what='Kafka and Postgres'
   kafka_jars_there || what="Kafka's jars (54 MB, by Maven), then $what"
   wait_for "$what" 300 "$LOGS/servers.log" servers_settled || return 1
-  wait "$SERVERS_JOB" || { last_lines "$LOGS/servers.log" 40; return 1; }
+  wait "$SERVERS_JOB" || { complain "Kafka and Postgres could not be started: see above, or $LOGS/servers.log."; return 1; }
   SERVERS_JOB=''
   for part in $SERVERS; do
     alive "$part" || { complain "$part has died."; last_lines "$LOGS/$part.log"; return 1; }
