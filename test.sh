@@ -2,7 +2,7 @@
 # Every test of the project in one command, on servers of its own that are gone afterwards.
 #   ./test.sh        everything; at most 30 minutes on two cores once the tools are installed
 #   ./test.sh fast   what needs no servers and no browser
-#   ./test.sh full   everything, with larger backlogs, more kills, more random cases, and a short drill
+#   ./test.sh full   everything, with larger backlogs, more kills and more random cases
 # Missing tools are installed first. The cluster, the database and their data live on free ports in a
 # temporary folder; a developer's own stack, its data and .env are not touched. Logs, screenshots and traces
 # stay in artifacts/. The last line is "N passed, N failed"; the exit code is 0 only when nothing failed.
@@ -80,6 +80,7 @@ part 'build' build_everything
 part 'unit and property tests' test_units
 [ "$MODE" = fast ] && exit
 
+part 'drill, short' test_drill # before the run's own servers: two clusters on two cores get in each other's way
 part 'servers' servers_up
 part 'store on Postgres' test_store
 part 'pipeline' test_pipeline
@@ -87,5 +88,4 @@ part 'the bundle' build_bundle
 part 'the bundle is small' check_bundle_size
 part 'browser' test_browser
 part 'ten minutes' test_ten_minutes
-[ "$MODE" != full ] || part 'drill, short' test_drill
 part 'queries are current' check_queries # last: it makes cargo compile the store again

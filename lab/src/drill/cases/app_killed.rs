@@ -1,14 +1,15 @@
-//! An app gets SIGKILL under load, and is started again; every fourth time while Kafka stands still, so that
-//! it dies with events on its disk that only its successor can bring to Kafka.
+//! An app gets SIGKILL under load, and is started again; every fourth and the last time while Kafka stands still,
+//! so that it dies with events on its disk that only its successor can bring to Kafka.
 
 use crate::drill::scene::Scene;
 use crate::stack::Part;
 use rand::Rng as _;
 
 pub async fn run(scene: &mut Scene<'_>) -> anyhow::Result<()> {
-    for kill in 1..=scene.times(20, 4) {
+    let kills = scene.times(20, 2);
+    for kill in 1..=kills {
         let app = scene.rng.random_range(0..2);
-        let on_disk = kill % 4 == 0;
+        let on_disk = kill % 4 == 0 || kill == kills;
         if on_disk {
             for broker in Part::BROKERS {
                 scene.servers.freeze(broker)?;

@@ -11,7 +11,7 @@ const ON_THE_WIRE: Duration = Duration::from_millis(30);
 
 pub async fn run(scene: &mut Scene<'_>) -> anyhow::Result<()> {
     let mut stopped = Vec::new();
-    for turn in 0..scene.times(6, 2) {
+    for turn in 0..scene.times(6, 1) {
         let number = turn % 2;
         scene.wait_ms(200..900).await;
         stopped.push((number, Instant::now()));

@@ -5,7 +5,7 @@ use crate::drill::scene::{STOP, Scene};
 use crate::stack::Cutter;
 use crate::stack::cutter::{At, Manner};
 use anyhow::Context as _;
-use rand::Rng as _;
+use rand::seq::SliceRandom as _;
 use std::time::Duration;
 
 /// Under load a batch is committed many times a second.
@@ -20,8 +20,13 @@ pub async fn run(scene: &mut Scene<'_>) -> anyhow::Result<()> {
         consumer.start(&scene.world)?;
     }
     scene.both_consume().await?;
-    for turn in 0..scene.times(24, 6) {
-        let manner = match scene.rng.random_range(0..3) {
+    let mut order = [0, 1, 2];
+    for turn in 0..scene.times(24, 3) {
+        if turn % 3 == 0 {
+            order.shuffle(&mut scene.rng);
+        }
+        // Each of them in three turns, in another order each time.
+        let manner = match order[turn % 3] {
             0 => Manner::CutBefore,
             1 => Manner::CutAtOnce,
             _ => Manner::CutAnswer,

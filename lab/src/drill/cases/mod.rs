@@ -30,7 +30,8 @@ pub struct Case {
     pub name: &'static str,
     /// What the table says.
     pub about: &'static str,
-    /// Whether a short drill plays it: one case of each kind.
+    /// Whether a short drill plays it: one case of each kind, and those that wait for less. That nobody can reach
+    /// Kafka happens in some of them, too.
     pub in_short: bool,
 }
 
@@ -62,7 +63,7 @@ pub const ALL: [Case; 18] = [
         3,
         "all_brokers_killed",
         "all brokers are killed at once",
-        true,
+        false,
     ),
     case(
         4,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 pub async fn run(scene: &mut Scene<'_>) -> anyhow::Result<()> {
     scene.pause_allowed = Some(Duration::from_secs(3));
-    for _ in 0..scene.times(10, 2) {
+    for _ in 0..scene.times(10, 1) {
         scene.wait_ms(300..1_500).await;
         let backlog = scene.backlog(20_000)?;
         scene.wait_ms(100..600).await;
