@@ -55,6 +55,7 @@ pub struct Places {
 
 impl Places {
     /// Where a round of the cases leaves its logs: each its own, since checks read them to the end.
+    #[must_use]
     pub fn of_round(&self, round: u64) -> Self {
         let logs = match round {
             0 => self.logs.clone(),
