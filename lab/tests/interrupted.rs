@@ -84,7 +84,7 @@ impl Run {
         run.until_there("started");
         let started = fs::read_to_string(run.stage.path().join("started")).unwrap();
         let (server, port) = started.trim().split_once(' ').unwrap();
-        run.server = server.to_owned();
+        run.server = server.into();
         run.postgres = port.parse().unwrap();
         run
     }
