@@ -5,14 +5,16 @@ use crate::consent;
 use crate::run::owner;
 use crate::settings::Cli;
 use crate::source::{self, Client, Context};
-use crate::start::{self, Watermarks};
+use crate::start::Watermarks;
 use crate::verbs::{OffsetsVerb, Reset};
 use anyhow::{Context as _, bail, ensure};
 use moves::Move;
+use rdkafka::config::ClientConfig;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::{FirstContact, Holder, LeaseRow, PartitionKey, Store};
 
+mod halts;
 pub(crate) mod moves;
 
 /// Does what the verb says.
@@ -23,7 +25,7 @@ pub(crate) mod moves;
 pub async fn offsets(cli: &Cli, verb: &OffsetsVerb) -> anyhow::Result<()> {
     let view = View::look(cli).await?;
     let done = match verb {
-        OffsetsVerb::Show => view.show(),
+        OffsetsVerb::Show => view.show().await,
         OffsetsVerb::Reset(reset) => view.reset(reset).await,
     };
     view.store.close().await;
@@ -36,6 +38,8 @@ pub(crate) struct View {
     pub store: Store,
     /// A client that asks, and is no member of the group.
     pub client: Arc<Client>,
+    /// The settings of a client that reads.
+    config: ClientConfig,
     /// The topic's name.
     pub topic: String,
     /// What Kafka has of each partition.
@@ -50,11 +54,12 @@ impl View {
     /// Asks Kafka and Postgres.
     pub async fn look(cli: &Cli) -> anyhow::Result<Self> {
         let store = cli.store().context("DATABASE_URL")?;
-        let mut config = source::client_config(&cli.kafka, &cli.consumer);
+        let config = source::client_config(&cli.kafka, &cli.consumer);
+        let mut asking = config.clone();
         // Only asks; it must not join the group.
-        config.remove("group.id");
+        asking.remove("group.id");
         let client: Arc<Client> = Arc::new(
-            config
+            asking
                 .create_with_context(Context::default())
                 .map_err(service::kafka::explain)?,
         );
@@ -67,6 +72,7 @@ impl View {
         Ok(Self {
             store,
             client,
+            config,
             topic: topic.clone(),
             kafka,
             leases,
@@ -77,8 +83,26 @@ impl View {
         })
     }
 
-    fn show(&self) -> anyhow::Result<()> {
-        show(&self.kafka, &self.leases, &self.holder.cluster_id)
+    /// Prints a line for each partition; an error at the end when one of them cannot be read on.
+    async fn show(&self) -> anyhow::Result<()> {
+        table(&self.kafka, &self.leases);
+        let halts = self.halts().await?;
+        let mut lines: Vec<String> = halts
+            .iter()
+            .map(|(n, halt)| format!("partition {n}: {}\n  {}", halt.reason, halt.repair))
+            .collect();
+        let gone = |row: &&LeaseRow| !self.kafka.contains_key(&row.partition);
+        for row in self.leases.iter().filter(gone) {
+            lines.push(format!(
+                "partition {}: Postgres has its offset {}, Kafka has no such partition",
+                row.partition, row.lease.next
+            ));
+        }
+        if lines.is_empty() {
+            return Ok(());
+        }
+        println!();
+        bail!("some partitions cannot be read on:\n{}", lines.join("\n"))
     }
 
     /// Shows the moves, and makes them when told to.
@@ -136,17 +160,12 @@ async fn watermarks(
     Ok(kafka)
 }
 
-/// Prints a line for each partition; an error at the end when one of them cannot be read on.
-fn show(
-    kafka: &BTreeMap<i32, Watermarks>,
-    leases: &[LeaseRow],
-    cluster_id: &str,
-) -> anyhow::Result<()> {
+/// Prints a line for each partition.
+fn table(kafka: &BTreeMap<i32, Watermarks>, leases: &[LeaseRow]) {
     println!(
         "{:>9} {:>12} {:>12} {:>12} {:>9} {:>6}  {:<20} holder",
         "partition", "kafka first", "kafka end", "stored next", "lag", "epoch", "since (UTC)"
     );
-    let mut halts = Vec::new();
     for (partition, marks) in kafka {
         let Some(row) = leases.iter().find(|row| row.partition == *partition) else {
             println!(
@@ -168,25 +187,5 @@ fn show(
             row.lease.epoch,
             row.owner.as_deref().unwrap_or("nobody"),
         );
-        if let Err(halt) = start::decide(*partition, &row.lease, cluster_id, *marks) {
-            halts.push(format!(
-                "partition {partition}: {}\n  {}",
-                halt.reason, halt.repair
-            ));
-        }
     }
-    for row in leases
-        .iter()
-        .filter(|row| !kafka.contains_key(&row.partition))
-    {
-        halts.push(format!(
-            "partition {}: Postgres has its offset {}, Kafka has no such partition",
-            row.partition, row.lease.next
-        ));
-    }
-    if halts.is_empty() {
-        return Ok(());
-    }
-    println!();
-    bail!("some partitions cannot be read on:\n{}", halts.join("\n"))
 }

@@ -14,7 +14,6 @@ use crate::consent;
 use crate::offsets::View;
 use crate::offsets::moves::Move;
 use crate::settings::Cli;
-use crate::start;
 use crate::verbs::Replay;
 use anyhow::{Context as _, bail, ensure};
 use chrono::{DateTime, Utc};
@@ -48,16 +47,14 @@ async fn plan_and_make(view: &View, wanted: &Replay) -> anyhow::Result<()> {
         Some(to) => Some(at(view, to).await?),
         None => None,
     };
+    let halts = view.halts().await?;
     let mut moves = Vec::new();
     for (partition, marks) in &view.kafka {
         if !wanted.partition.is(*partition) {
             continue;
         }
         let lease = view.leases.iter().find(|row| row.partition == *partition);
-        if let Some(row) = lease
-            && let Err(halt) =
-                start::decide(*partition, &row.lease, &view.holder.cluster_id, *marks)
-        {
+        if let Some(halt) = halts.get(partition) {
             bail!(
                 "partition {partition} stands still, and a replay would hide why: {}. {}",
                 halt.reason,

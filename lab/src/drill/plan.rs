@@ -64,11 +64,11 @@ mod tests {
     use rstest::rstest;
 
     fn plan(names: &[&str], minutes: Option<u64>) -> Plan {
-        let named: Vec<_> = names
+        let chosen: Vec<_> = names
             .iter()
             .map(|name| cases::find(name).unwrap())
             .collect();
-        Plan::new(&named, false, 7, minutes)
+        Plan::new(&chosen, false, 7, minutes)
     }
 
     /// The numbers and seeds of all turns, when each takes so many minutes.

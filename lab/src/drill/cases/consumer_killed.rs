@@ -5,6 +5,7 @@
 //! the partitions with the others without knowing of them: then only the leases keep the rows right.
 
 use crate::drill::scene::{SOON, Scene};
+use rand::Rng as _;
 use std::time::{Duration, Instant};
 
 /// Events that come at once around every other kill: consumers then do nothing but write.
@@ -24,17 +25,22 @@ pub async fn run(scene: &mut Scene<'_>) -> anyhow::Result<()> {
             _ => None,
         };
         scene.wait_ms(50..400).await;
-        let consumer = &mut scene.consumers[kill % 2];
-        if consumer.is_taken() {
-            let pid = consumer.pid();
-            if !scene.watch.of(pid).is_empty() {
-                at_work += 1;
-            }
-            scene.consumers[kill % 2].kill_9()?;
+        let held = |one: usize| scene.watch.of(scene.consumers[one].pid()).len();
+        // Whoever came last took the partitions from the other one: mostly the one at work is killed.
+        let at_work_now = usize::from(held(1) > held(0));
+        let victim = if scene.rng.random_bool(0.25) {
+            1 - at_work_now
+        } else {
+            at_work_now
+        };
+        if held(victim) > 0 {
+            at_work += 1;
         }
         let group = format!("{}-{kill}", scene.world.topic);
-        scene.consumers[kill % 2].set("CONSUMER_GROUP", group);
-        scene.consumers[kill % 2].start(&scene.world)?;
+        let consumer = &mut scene.consumers[victim];
+        consumer.kill_9()?;
+        consumer.set("CONSUMER_GROUP", group);
+        consumer.start(&scene.world)?;
         scene.wait_ms(100..1_500).await;
         if let Some(burst) = burst {
             burst.await??;
