@@ -81,7 +81,7 @@ fn median(mut took: Vec<Duration>) -> Duration {
 /// Empties the tables and lets Postgres write down what it put off.
 async fn empty(pool: &PgPool) -> Result<(), Failure> {
     sqlx::raw_sql(
-        "TRUNCATE events, message_ids, retries, clickstream_data, rejected_events, balance, rollup_minute,
+        "TRUNCATE events, message_ids, retries, clickstream_data, rejected_events, balance, rollup_minute, rollup_ever,
          partition_leases",
     )
     .execute(pool)

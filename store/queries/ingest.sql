@@ -113,9 +113,9 @@ cart AS (
     WHERE type = 'add_to_cart' AND username IS NOT NULL AND choice IS NOT NULL
     ON CONFLICT (username, creation_timestamp, event_id) DO NOTHING
 ),
-minutes AS (
-    INSERT INTO rollup_minute AS rollup (bucket, type, kafka_partition, events, clicks)
-    SELECT bucket, type, $2, sum(events), sum(clicks)
+-- What is new, by minute and type; the rollups add it up.
+counted AS MATERIALIZED (
+    SELECT bucket, type, sum(events) AS events, sum(clicks) AS clicks
     FROM (
         SELECT
             date_bin('1 minute', occurred_at, '2000-01-01 00:00:00+00') AS bucket, type,
@@ -126,9 +126,22 @@ minutes AS (
         FROM unnest($34::timestamptz[], $35::text[], $36::bigint[], $37::bigint[])
             AS copied (bucket, type, events, clicks)
         WHERE EXISTS (SELECT FROM lease)
-    ) AS counted
+    ) AS new
     GROUP BY bucket, type
+),
+minutes AS (
+    INSERT INTO rollup_minute AS rollup (bucket, type, kafka_partition, events, clicks)
+    SELECT bucket, type, $2, events, clicks
+    FROM counted
     ON CONFLICT (bucket, type, kafka_partition) DO UPDATE
+    SET events = rollup.events + excluded.events, clicks = rollup.clicks + excluded.clicks
+),
+ever AS (
+    INSERT INTO rollup_ever AS rollup (type, topic, kafka_partition, events, clicks)
+    SELECT type, $1, $2, sum(events), sum(clicks)
+    FROM counted
+    GROUP BY type
+    ON CONFLICT (type, topic, kafka_partition) DO UPDATE
     SET events = rollup.events + excluded.events, clicks = rollup.clicks + excluded.clicks
 ),
 -- What became of each record, by the boot that acknowledged it.

@@ -4,13 +4,14 @@
 //! The modules stand in the order in which an event meets them: the tables ([`schema`]) and their
 //! days ([`partitions`]), who may write ([`lease`]), the one statement that writes ([`ingest`]) and its fast lane
 //! for large batches ([`copy`]), what they may answer ([`error`]), and what is read afterwards ([`receipts`],
-//! [`balance`], [`rejects`], [`summary`], [`twice`]).
+//! [`clicks`], [`balance`], [`rejects`], [`summary`], [`twice`]).
 //!
 //! Nothing of the database driver shows through: callers see events, offsets and errors that name
 //! their next move.
 #![warn(missing_docs)]
 
 pub mod balance;
+pub mod clicks;
 mod columns;
 mod connection;
 pub mod copy;
@@ -25,6 +26,7 @@ pub mod summary;
 pub mod twice;
 
 pub use balance::{Balance, DirectCounts};
+pub use clicks::StoredClicks;
 pub use connection::{Store, StoreOptions};
 pub use error::{IngestError, StoreError};
 pub use ingest::{Batch, Ingested, RejectedRecord};

@@ -181,9 +181,9 @@ async fn timeless(pool: &PgPool) -> Value {
 async fn empty(pool: &PgPool) {
     sqlx::raw_sql(
         "DELETE FROM events; DELETE FROM message_ids; DELETE FROM retries; DELETE FROM clickstream_data;
-         DELETE FROM rejected_events; DELETE FROM balance; DELETE FROM rollup_minute; DELETE FROM collector_reports;
-         DELETE FROM collector_acknowledged; DELETE FROM collector_places; DELETE FROM collector_spools;
-         DELETE FROM partition_leases;",
+         DELETE FROM rejected_events; DELETE FROM balance; DELETE FROM rollup_minute; DELETE FROM rollup_ever;
+         DELETE FROM collector_reports; DELETE FROM collector_acknowledged; DELETE FROM collector_places;
+         DELETE FROM collector_spools; DELETE FROM partition_leases;",
     )
     .execute(pool)
     .await

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod books;
+mod clicks;
 mod concurrency;
 mod copying;
 mod frozen;
