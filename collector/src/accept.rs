@@ -6,6 +6,7 @@
 
 use crate::client::Message;
 use crate::clock::{self, Clock};
+use crate::counters::{Clicks, Counter, Counters, Problem};
 use crate::detour::{Detour, Way};
 use crate::draft::Draft;
 use crate::enrich::{Stamp, enrich};
@@ -125,6 +126,7 @@ struct Inner {
     spool: Option<Arc<Spool>>,
     /// None without a database.
     desk: Option<Desk>,
+    counters: Arc<Counters>,
     ack_timeout: Duration,
     shutdown: CancellationToken,
     background: Background,
@@ -158,6 +160,10 @@ impl Collector {
         let boot = Uuid::now_v7();
         let spool = settings.spool.as_ref().map(Spool::open).transpose()?;
         let spool = spool.map(Arc::new);
+        let counters = Arc::new(Counters::new(store.is_some()));
+        if let Some(spool) = &spool {
+            spool.tell(Arc::clone(&counters));
+        }
         let totals = Arc::new(Totals::default());
         let meanwhile = {
             let spool = spool.clone();
@@ -191,6 +197,18 @@ impl Collector {
         let reporter = Reporter::new(boot, totals, spool.clone(), Arc::clone(&producer));
         let reporting = tokio::spawn(reporter.run(closing.clone()));
         let topic: Arc<str> = settings.kafka.kafka_topic.into();
+        if let Some(store) = store.clone() {
+            let (topic, counters) = (Arc::clone(&topic), Arc::clone(&counters));
+            let (outage, shutdown) = (Arc::clone(&settings.postgres), shutdown.clone());
+            tokio::spawn(async move {
+                let ask = || async {
+                    let asked = store.clicks(&topic, &Counter::TYPES).await;
+                    asked.map_err(Problem::from)
+                };
+                let following = counters.follow(ask, &outage);
+                shutdown.run_until_cancelled(following).await;
+            });
+        }
         let desk = store.map(|store| {
             let ask = move || {
                 let (store, topic) = (store.clone(), Arc::clone(&topic));
@@ -206,6 +224,7 @@ impl Collector {
             detour,
             spool,
             desk,
+            counters,
             ack_timeout: settings.ack_timeout,
             shutdown,
             background: Background {
@@ -224,9 +243,11 @@ impl Collector {
     /// nobody is told.
     pub async fn accept(&self, drafts: Vec<Draft>) -> Result<Vec<Accepted>, AcceptError> {
         let started = Instant::now();
+        let clicks = self.0.counters.worth(&drafts);
         let accepted = self.keep(drafts).await;
         match &accepted {
-            Ok(_) => {
+            Ok(events) => {
+                self.0.counters.acknowledged(&clicks, events);
                 metrics::histogram!(telemetry::ACKNOWLEDGE).record(started.elapsed().as_secs_f64());
             }
             Err(error) => {
@@ -358,6 +379,17 @@ impl Collector {
     pub fn place_of(&self, event_id: Uuid) -> Option<Place> {
         let at = self.0.spool.as_ref()?.place_of(event_id)?;
         Some(in_kafka(at))
+    }
+
+    /// The live counters: the clicks of all processes, with all that this one has acknowledged. None without
+    /// a database, and before it was asked the first time.
+    pub fn clicks(&self) -> Option<Clicks> {
+        self.0.counters.totals()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.0.counters
     }
 
     /// What waits in the spool; none without one.

@@ -5,7 +5,8 @@
 //! (`record`), how a request's messages are kept together (`request`), how they get to Kafka (`lane`, `client`)
 //! whatever happens there (`producer`, `reach`), where they are kept when they do not ([`spool`]), who
 //! decides (`detour`), the one path that joins all this ([`accept`]), how the books are kept (`tally`,
-//! `report`), when the event has become a row ([`stored`]), and what is counted on the way (`telemetry`).
+//! `report`), when the event has become a row ([`stored`]), what the live counters show ([`counters`]), and
+//! what is counted on the way (`telemetry`).
 //! Apart from all this, [`cluster`] watches Kafka for people who look.
 //!
 //! Every door of the project (the shop, the lab, [`http`], later gRPC) ends in [`Collector::accept`];
@@ -16,6 +17,7 @@ pub mod accept;
 mod client;
 mod clock;
 pub mod cluster;
+pub mod counters;
 mod detour;
 pub mod draft;
 mod enrich;
@@ -33,6 +35,7 @@ mod telemetry;
 
 pub use accept::{AcceptError, Accepted, Collector, CollectorSettings};
 pub use cluster::ClusterWatch;
+pub use counters::{Clicks, Counter};
 pub use draft::Draft;
 pub use request::QueueLimits;
 pub use spool::{SpoolArgs, SpoolSettings, SpoolState};

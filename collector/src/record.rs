@@ -2,8 +2,10 @@
 //! lies meanwhile; also as bytes, for the spool.
 
 use crate::client::Message;
+use crate::counters::{Clicks, Counter};
 use chrono::{DateTime, Utc};
 use domain::{EventType, Source};
+use serde::Deserialize;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -69,6 +71,17 @@ impl Record {
         })
     }
 
+    /// What the live counters count it for.
+    pub fn clicks(&self) -> Clicks {
+        let event_type = self.message.event_type.as_str();
+        if Counter::of(event_type).is_none() {
+            return Clicks::default();
+        }
+        // Every message that was accepted says how many; one click is the least that any stands for.
+        let count = serde_json::from_str::<Counted>(&self.message.json).map_or(1, |m| m.count);
+        Clicks::of(event_type, count)
+    }
+
     fn texts(&self) -> [&str; 4] {
         let message = &self.message;
         [
@@ -78,6 +91,12 @@ impl Record {
             &message.json,
         ]
     }
+}
+
+/// The one key of a message that is needed here.
+#[derive(Deserialize)]
+struct Counted {
+    count: i32,
 }
 
 fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
@@ -128,6 +147,20 @@ pub(crate) mod tests {
             assert_eq!(Record::read(&bytes[..length]), None, "{length} bytes");
         }
         assert_eq!(Record::read(&[&bytes[..], b"}"].concat()), None);
+    }
+
+    #[test]
+    fn a_record_counts_for_the_clicks_that_its_message_says() {
+        let of = |event_type: &str, json: &str| {
+            let mut record = record(0);
+            let message = Arc::make_mut(&mut record.message);
+            message.event_type = EventType::parse(event_type).unwrap();
+            message.json = json.to_owned();
+            record.clicks()
+        };
+        assert_eq!(of("buy", r#"{"a":{"count":2},"count":17}"#).buy, 17);
+        assert_eq!(of("item_click", "{}").item, 1);
+        assert_eq!(of("page_view", r#"{"count":17}"#), Clicks::default());
     }
 
     proptest! {

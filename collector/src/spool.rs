@@ -20,6 +20,7 @@ mod segment;
 mod survey;
 mod writer;
 
+use crate::counters::{Clicks, Counters};
 use crate::record::Record;
 use crate::request::Delivered;
 use crate::telemetry;
@@ -34,7 +35,7 @@ use pen::Pen;
 use places::Places;
 use service::health::Part;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::time::{sleep, timeout};
@@ -122,6 +123,8 @@ pub(crate) struct Spool {
     /// Permits for [`PENDING_BYTES`].
     room: Arc<Semaphore>,
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
+    /// The clicks that an earlier process left.
+    found: Clicks,
 }
 
 /// What the writer's thread and everyone else have in common.
@@ -133,6 +136,8 @@ struct Shared {
     /// Told when there may be something new to bring to Kafka.
     changed: Notify,
     places: Places,
+    /// Who shows the clicks that are kept here, once there is somebody.
+    counters: OnceLock<Arc<Counters>>,
 }
 
 /// Room in the spool for bytes that are about to be written.
@@ -178,6 +183,7 @@ impl Spool {
             saving: Mutex::default(),
             changed: Notify::new(),
             places: Places::default(),
+            counters: OnceLock::new(),
         });
         let path = {
             let shared = Arc::clone(&shared);
@@ -197,7 +203,16 @@ impl Spool {
             works,
             room: Arc::new(Semaphore::new(PENDING_BYTES)),
             writer: Mutex::new(Some(writer)),
+            found: found.waiting.clicks,
         })
+    }
+
+    /// Tells the live counters of every click that is kept here, from now on until Kafka has it. To be called
+    /// once, before the first append and before anything is brought to Kafka.
+    pub fn tell(&self, counters: Arc<Counters>) {
+        counters.spooled(self.found);
+        // Whoever was told first stays the one.
+        let _ = self.shared.counters.set(counters);
     }
 
     /// Returns when all records survive a power cut.
@@ -235,6 +250,7 @@ impl Spool {
         for record in records {
             frame::write(&mut frames, |bytes| record.write(bytes));
             counts.add(record.boot, record.source, record.received_at);
+            counts.clicks += record.clicks();
         }
         let (answer, answered) = oneshot::channel();
         let append = Append {
@@ -344,6 +360,12 @@ impl Spool {
 impl Shared {
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, tell: impl FnOnce(&Counters)) {
+        if let Some(counters) = self.counters.get() {
+            tell(counters);
+        }
     }
 
     /// Ends the segment that is being written to, when it is this one and all of it is in Kafka.

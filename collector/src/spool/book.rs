@@ -1,6 +1,7 @@
 //! What the spool knows about itself: which segments there are, how far they have been brought to Kafka,
 //! and what has to be told in reports. Decisions only; nothing here touches the disk.
 
+use crate::counters::Clicks;
 use crate::request::Delivered;
 use crate::tally::Tally;
 use chrono::{DateTime, Utc};
@@ -45,6 +46,8 @@ impl Refused {
 pub(super) struct Counts {
     pub events: BTreeMap<(Uuid, Source), u64>,
     pub first: Option<DateTime<Utc>>,
+    /// What the live counters count them for.
+    pub clicks: Clicks,
 }
 
 impl Counts {
@@ -60,6 +63,7 @@ impl Counts {
             *self.events.entry(*of).or_default() += events;
         }
         self.first = self.first.or(later.first);
+        self.clicks += later.clicks;
     }
 }
 

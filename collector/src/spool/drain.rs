@@ -75,14 +75,17 @@ async fn carry(
         }
         let messages: Vec<_> = left.iter().map(|n| &records[*n].message).collect();
         let outcomes = producer.deliver(&messages).await;
-        for (n, outcome) in left.into_iter().zip(&outcomes) {
-            places[n] = (*outcome).ok();
+        for (n, outcome) in left.iter().zip(&outcomes) {
+            places[*n] = (*outcome).ok();
         }
         let taken = messages
             .iter()
             .zip(&outcomes)
             .filter_map(|(message, outcome)| Some((message.event_id, (*outcome).ok()?)));
         spool.shared.places.add(taken);
+        let clicks = outcomes.iter().zip(&left);
+        let clicks = clicks.filter_map(|(at, n)| Some(((*at).ok()?, records[*n].clicks())));
+        spool.shared.count(|counters| counters.drained(clicks));
         let failed = outcomes.iter().filter(|outcome| outcome.is_err()).count();
         metrics::counter!(telemetry::DRAINED).increment((outcomes.len() - failed) as u64);
         away = failed > 0;

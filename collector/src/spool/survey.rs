@@ -98,6 +98,7 @@ fn read(path: &Path, from: u64, to: u64, counts: &mut Counts) -> io::Result<Cont
         match item {
             Item::Record(record, bytes) => {
                 counts.add(record.boot, record.source, record.received_at);
+                counts.clicks += record.clicks();
                 content.records += 1;
                 content.end += hole + bytes;
                 hole = 0;

@@ -122,6 +122,8 @@ fn keep(
     match written {
         Ok(written) => {
             book.wrote(written.number, written.len, &counts);
+            // Before anyone can bring them on.
+            shared.count(|counters| counters.spooled(counts.clicks));
             Ok(())
         }
         Err(refused) => {
