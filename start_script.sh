@@ -95,6 +95,7 @@ addresses() {
   say ''
   say "${BOLD}The stack runs $(layer_name).${PLAIN}"
   [ "$VERB" = dev ] || say "Shop             http://$(shop_addr)"
+  [ "$VERB" = dev ] || say "gRPC             $GRPC_ADDR"
   say "Kafka            $STACK_BROKERS (topic ${KAFKA_TOPIC:-clickstream})"
   say "Postgres         $STACK_DATABASE_URL"
   layer_extra_addresses

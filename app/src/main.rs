@@ -14,5 +14,7 @@ async fn serve(settings: Settings, telemetry: Telemetry) -> anyhow::Result<()> {
     let listener = port::bind(settings.site.leptos_site_addr, "LEPTOS_SITE_ADDR")
         .await
         .map_err(run::how_to_free_the_port)?;
-    run::run(listener, settings, &telemetry, stop).await
+    let grpc = settings.grpc.bind().await;
+    let grpc = grpc.map_err(run::how_to_free_the_port)?;
+    run::run(listener, grpc, settings, &telemetry, stop).await
 }

@@ -34,6 +34,8 @@ use uuid::Uuid;
 
 /// What to tell a sender whose event could not be kept now.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
+/// How soon to come again when more is waiting than this process holds.
+const OVERLOADED_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What a collector needs to know to start.
 #[derive(Debug, Clone)]
@@ -106,6 +108,15 @@ impl AcceptError {
             Self::Invalid(_) => "invalid",
             Self::Unavailable { .. } => "unavailable",
             Self::Overloaded => "overloaded",
+        }
+    }
+
+    /// After what time trying again makes sense; none when it makes none.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Invalid(_) => None,
+            Self::Unavailable { retry_after } => Some(*retry_after),
+            Self::Overloaded => Some(OVERLOADED_RETRY_AFTER),
         }
     }
 }

@@ -9,7 +9,7 @@
 //! what is counted on the way (`telemetry`).
 //! Apart from all this, [`cluster`] watches Kafka for people who look.
 //!
-//! Every door of the project (the shop, the lab, [`http`], later gRPC) ends in [`Collector::accept`];
+//! Every door of the project (the shop, the lab, [`http`], [`grpc`]) ends in [`Collector::accept`];
 //! none answers success before it.
 #![warn(missing_docs)]
 
@@ -21,6 +21,7 @@ pub mod counters;
 mod detour;
 pub mod draft;
 mod enrich;
+pub mod grpc;
 pub mod http;
 mod lane;
 mod producer;

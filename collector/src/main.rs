@@ -12,5 +12,6 @@ fn main() -> ExitCode {
 async fn serve(settings: Settings, telemetry: Telemetry) -> anyhow::Result<()> {
     let stop = shutdown::token()?;
     let listener = port::bind(settings.server.address(), "SERVER_PORT").await?;
-    alone::run(listener, settings, &telemetry, stop).await
+    let grpc = settings.grpc.bind().await?;
+    alone::run(listener, grpc, settings, &telemetry, stop).await
 }

@@ -5,14 +5,19 @@
 )]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use tonic::transport::Endpoint;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 /// The process, killed at the latest when the test ends.
 struct Process {
     child: Child,
     address: String,
+    grpc: String,
     _folder: tempfile::TempDir,
 }
 
@@ -26,6 +31,7 @@ impl Process {
             .env_clear()
             .envs([
                 ("SERVER_PORT", "0"),
+                ("GRPC_ADDR", "127.0.0.1:0"),
                 ("OPS_ADDR", "127.0.0.1:0"),
                 ("KAFKA_BROKERS", "127.0.0.1:1"),
                 ("SPOOL_MAX_BYTES", "0"),
@@ -37,10 +43,11 @@ impl Process {
             .unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let mut lines = log.lines().map(Result::unwrap);
-        let address = lines
+        let (address, grpc) = lines
             .find_map(|line| {
                 let (_, rest) = line.split_once("events are taken at http://")?;
-                Some(rest.split(' ').next()?.to_owned())
+                let (address, rest) = rest.split_once(" (gRPC: ")?;
+                Some((address.to_owned(), rest.split(';').next()?.to_owned()))
             })
             .expect("a line that says where it listens");
         // Whoever stops reading a log stops the process that writes it.
@@ -48,6 +55,7 @@ impl Process {
         Self {
             child,
             address,
+            grpc,
             _folder: folder,
         }
     }
@@ -103,6 +111,34 @@ fn alone_the_collector_answers_health_checks_and_nothing_it_does_not_know() {
     let (status, body) = process.get("/nowhere");
     assert_eq!(status, "HTTP/1.1 404 Not Found");
     assert_eq!(body, r#"{"error":"not found"}"#);
+}
+
+#[tokio::test]
+async fn grpc_is_served_beside_http() {
+    let process = Process::start();
+    let endpoint = Endpoint::from_shared(format!("http://{}", process.grpc)).unwrap();
+    let mut health = HealthClient::new(endpoint.connect().await.unwrap());
+    let answer = health.check(HealthCheckRequest::default()).await.unwrap();
+    assert_eq!(answer.into_inner().status(), ServingStatus::Serving);
+}
+
+#[test]
+fn an_address_of_grpc_that_is_taken_is_named_with_its_holder_and_its_setting() {
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = holder.local_addr().unwrap().to_string();
+    let ended = Command::new(env!("CARGO_BIN_EXE_collector"))
+        .current_dir(tempfile::tempdir().unwrap().path())
+        .env_clear()
+        .envs([("SERVER_PORT", "0"), ("GRPC_ADDR", address.as_str())])
+        .output()
+        .unwrap();
+    assert!(!ended.status.success());
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(
+        said.contains(&format!("port {address} is in use")),
+        "{said}"
+    );
+    assert!(said.contains("set GRPC_ADDR to another address"), "{said}");
 }
 
 #[test]

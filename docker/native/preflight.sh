@@ -12,6 +12,7 @@ check_ports() { # MODE
   alive postgres || check_port "$POSTGRES_PORT" Postgres POSTGRES_PORT || bad=1
   if [ "$1" = up ]; then
     alive app || check_port "${LEPTOS_SITE_ADDR##*:}" 'the shop' LEPTOS_SITE_ADDR || bad=1
+    alive app || check_port "${GRPC_ADDR##*:}" "the shop's gRPC" GRPC_ADDR || bad=1
     alive app || check_port "${APP_OPS_ADDR##*:}" "the shop's metrics" APP_OPS_ADDR || bad=1
     alive consumer || check_port "${CONSUMER_OPS_ADDR##*:}" "the consumer's metrics" CONSUMER_OPS_ADDR || bad=1
   fi

@@ -37,7 +37,7 @@ start_consumer() { alive consumer || start_process consumer env KAFKA_BROKERS="$
 start_app() {
   alive app && return 0
   start_process app env KAFKA_BROKERS="$STACK_BROKERS" DATABASE_URL="$STACK_DATABASE_URL" OPS_ADDR="$APP_OPS_ADDR" \
-    SPOOL_DIR="$CLICKSHOP_DATA/spool" LEPTOS_SITE_ADDR="$LEPTOS_SITE_ADDR" LEPTOS_SITE_ROOT="$WEB/site" \
+    SPOOL_DIR="$CLICKSHOP_DATA/spool" LEPTOS_SITE_ADDR="$LEPTOS_SITE_ADDR" GRPC_ADDR="$GRPC_ADDR" LEPTOS_SITE_ROOT="$WEB/site" \
     LEPTOS_HASH_FILE_NAME="$WEB/hash.txt" "$PROGRAMS/app"
 }
 

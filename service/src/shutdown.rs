@@ -54,11 +54,11 @@ fn listen(again: impl Fn(&str, i32) + Send + 'static) -> anyhow::Result<Cancella
 /// what axum calls a graceful shutdown; for those requests at most `grace`.
 ///
 /// Returns the error of a server that fails; requests that take longer are none, and are logged.
-pub async fn served(
-    serving: impl IntoFuture<Output = std::io::Result<()>>,
+pub async fn served<E>(
+    serving: impl IntoFuture<Output = Result<(), E>>,
     stop: &CancellationToken,
     grace: Duration,
-) -> std::io::Result<()> {
+) -> Result<(), E> {
     let over = async {
         stop.cancelled().await;
         tokio::time::sleep(grace).await;
@@ -78,6 +78,7 @@ mod tests {
     use axum::Router;
     use axum::routing::get;
     use rstest::rstest;
+    use std::io::ErrorKind;
     use std::net::{Ipv4Addr, SocketAddr};
     use std::sync::Arc;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -150,8 +151,8 @@ mod tests {
         if told_to_stop {
             stop.cancel();
         }
-        let failing = std::future::ready(Err(std::io::ErrorKind::OutOfMemory.into()));
+        let failing = std::future::ready(Err(std::io::Error::from(ErrorKind::OutOfMemory)));
         let ended = timeout(SOON, served(failing, &stop, SOON)).await.unwrap();
-        assert_eq!(ended.unwrap_err().kind(), std::io::ErrorKind::OutOfMemory);
+        assert_eq!(ended.unwrap_err().kind(), ErrorKind::OutOfMemory);
     }
 }

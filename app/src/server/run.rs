@@ -1,13 +1,12 @@
-//! Runs the shop on a listener until it is told to stop, then ends in order: requests are answered,
+//! Runs the shop on its listeners until it is told to stop, then ends in order: requests are answered,
 //! page views recorded, the collector flushed.
 
 use super::readiness;
 use super::router::router;
 use super::settings::Settings;
 use super::state::Shop;
-use anyhow::Context as _;
+use collector::grpc;
 use service::health::Health;
-use service::shutdown::{LAST_REQUESTS, served};
 use service::telemetry::{self, Kind, Metric, Telemetry};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,11 +24,12 @@ const METRICS: [Metric; 1] = [Metric {
     help: "Page views, and looks at a style by \"Show options\", that were not recorded: Kafka was away or too many were under way",
 }];
 
-/// Serves the shop on `listener` until `shutdown` is cancelled.
+/// Serves the shop on `listener`, and the collector over gRPC on `grpc`, until `shutdown` is cancelled.
 ///
 /// Kafka and Postgres may be away: pages are served, clicks answered with 503 until they are back.
 pub async fn run(
     listener: TcpListener,
+    grpc: TcpListener,
     settings: Settings,
     telemetry: &Telemetry,
     shutdown: CancellationToken,
@@ -48,7 +48,10 @@ pub async fn run(
         .serve_ops(settings.ops.ops_addr, health, shutdown.clone())
         .await?;
     let address = listener.local_addr()?;
-    tracing::info!("the shop is open: http://{address} (metrics and health: http://{ops})");
+    let over_grpc = grpc.local_addr()?;
+    tracing::info!(
+        "the shop is open: http://{address} (gRPC: {over_grpc}; metrics and health: http://{ops})"
+    );
     if shop.site.assets().stylesheet.is_none() {
         tracing::info!(
             "no stylesheet in {}/pkg yet: pages are plain until one is built (app/README.md)",
@@ -57,11 +60,9 @@ pub async fn run(
     }
 
     let service = router(shop.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let serving =
+    let over_http =
         axum::serve(listener, service).with_graceful_shutdown(shutdown.clone().cancelled_owned());
-    served(serving, &shutdown, LAST_REQUESTS)
-        .await
-        .context("the shop's listener failed")?;
+    grpc::beside(over_http, grpc, shop.collector.clone(), &shutdown).await?;
     if tokio::time::timeout(LAST_EVENTS, shop.close())
         .await
         .is_err()

@@ -1,6 +1,7 @@
 //! What the shop has to be told; each default is right on a developer's machine.
 
 use collector::SpoolArgs;
+use collector::grpc::GrpcSettings;
 use ipnet::IpNet;
 use secrecy::SecretString;
 use service::settings::{DatabaseSettings, KafkaSettings, OpsSettings};
@@ -18,6 +19,9 @@ pub struct Settings {
     /// Where the shop listens and where its files are.
     #[command(flatten)]
     pub site: SiteSettings,
+    /// Where other programs hand events in over gRPC.
+    #[command(flatten)]
+    pub grpc: GrpcSettings,
     /// Where clicks go.
     #[command(flatten)]
     pub kafka: KafkaSettings,

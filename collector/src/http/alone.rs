@@ -1,15 +1,14 @@
-//! The collector as a process of its own: settings, then the listener, then an orderly end in which
+//! The collector as a process of its own: settings, then the listeners, then an orderly end in which
 //! every request that was begun is answered.
 
 use super::{router, track};
+use crate::grpc::{self, GrpcSettings};
 use crate::{Collector, CollectorSettings, SpoolArgs};
-use anyhow::Context as _;
 use axum::routing::get;
 use axum::serve::ListenerExt as _;
 use secrecy::ExposeSecret as _;
 use service::health::Health;
 use service::settings::{DatabaseSettings, KafkaSettings, OpsSettings};
-use service::shutdown::{LAST_REQUESTS, served};
 use service::telemetry::Telemetry;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -20,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 /// How long the last events may take to be acknowledged.
 const LAST_EVENTS: Duration = Duration::from_secs(4);
 
-/// The collector alone: events in over HTTP, acknowledged when they are kept.
+/// The collector alone: events in over HTTP and gRPC, acknowledged when they are kept.
 #[derive(Debug, Clone, clap::Parser)]
 #[command(
     name = "collector",
@@ -32,6 +31,9 @@ pub struct Settings {
     /// Where clients reach it.
     #[command(flatten)]
     pub server: ServerSettings,
+    /// And where over gRPC.
+    #[command(flatten)]
+    pub grpc: GrpcSettings,
     /// Where events go.
     #[command(flatten)]
     pub kafka: KafkaSettings,
@@ -41,7 +43,7 @@ pub struct Settings {
     /// Where it is asked whether an event is a row.
     #[command(flatten)]
     pub database: DatabaseSettings,
-    /// Run without Postgres: `?wait=stored` then says that it does not know of a row.
+    /// Run without Postgres: `?wait=stored` then says that it does not know of a row, and the live counters 503.
     #[arg(long, env = "WITHOUT_DATABASE", value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub without_database: bool,
     /// Where operators look.
@@ -49,7 +51,7 @@ pub struct Settings {
     pub ops: OpsSettings<9466>,
 }
 
-/// The listener's address.
+/// The address of HTTP.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ServerSettings {
     /// Address on which the collector alone listens; `0.0.0.0` for every one of the machine's.
@@ -67,9 +69,10 @@ impl ServerSettings {
     }
 }
 
-/// Serves on `listener` until `shutdown` is cancelled; Kafka and Postgres may be away.
+/// Serves HTTP on `listener` and gRPC on `grpc` until `shutdown` is cancelled; Kafka and Postgres may be away.
 pub async fn run(
     listener: TcpListener,
+    grpc: TcpListener,
     settings: Settings,
     telemetry: &Telemetry,
     shutdown: CancellationToken,
@@ -99,7 +102,10 @@ pub async fn run(
         .serve_ops(settings.ops.ops_addr, health, shutdown.clone())
         .await?;
     let address = listener.local_addr()?;
-    tracing::info!("events are taken at http://{address} (metrics and health: http://{ops})");
+    let over_grpc = grpc.local_addr()?;
+    tracing::info!(
+        "events are taken at http://{address} (gRPC: {over_grpc}; metrics and health: http://{ops})"
+    );
 
     let router = router(collector.clone())
         .route("/", get(track::health))
@@ -110,11 +116,9 @@ pub async fn run(
             tracing::debug!(%error, "a connection that has gone already");
         }
     });
-    let serving =
+    let over_http =
         axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
-    served(serving, &shutdown, LAST_REQUESTS)
-        .await
-        .context("the listener failed")?;
+    grpc::beside(over_http, grpc, collector.clone(), &shutdown).await?;
     if tokio::time::timeout(LAST_EVENTS, collector.shutdown())
         .await
         .is_err()

@@ -5,7 +5,7 @@ use http_body_util::BodyExt as _;
 use std::time::Duration;
 
 /// The most bytes of one event.
-pub(super) const EVENT_MAX_BYTES: usize = 32 * 1024;
+pub(crate) const EVENT_MAX_BYTES: usize = 32 * 1024;
 /// The most bytes of a batch.
 pub(super) const BATCH_MAX_BYTES: usize = 500 * 1024;
 /// The most events of a batch.

@@ -6,14 +6,15 @@ use super::event::AnswerId;
 use super::id;
 use super::keep::{self, Row, Wait, given, reason};
 use super::reply::{self, Refused};
-use super::time::Loose;
+use super::time::{self, Loose};
 use crate::enrich::{Stamp, enrich};
+use crate::grpc::proto::ingest::EventRequest;
 use crate::{AcceptError, Collector, Draft};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::Utc;
-use domain::Source;
+use domain::{Reject, Source};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -46,7 +47,7 @@ struct Given<'a> {
 }
 
 /// A draft, and the id for the answer where the client gave one.
-type Read = (Draft, Option<String>);
+pub(crate) type Read = (Draft, Option<String>);
 
 /// What a body holds.
 #[derive(Debug)]
@@ -200,8 +201,33 @@ fn checked_item(collector: &Collector, event: &RawValue) -> Result<Read, String>
     };
     match enrich(read.0.clone(), stamp) {
         Ok(_) => Ok(read),
-        Err(reject) => Err(reason(&reject, &NAMES)),
+        Err(reject) => Err(why(&reject)),
     }
+}
+
+/// Reads the event of a gRPC call, which is the same contract, or says what is wrong.
+pub(crate) fn of_grpc(sent: EventRequest) -> Result<Read, String> {
+    let meta = sent.meta.into_iter();
+    let (draft, id) = draft(Given {
+        id: Some(sent.id),
+        user_id: Some(sent.user_id),
+        event_type: Some(sent.event_type),
+        url: Some(sent.url),
+        referrer: Some(sent.referrer),
+        ts: time::read(&sent.ts),
+        meta: Some(meta.map(|(key, value)| (key, value.into())).collect()),
+        batch: None,
+    })?;
+    let draft = Draft {
+        source: Source::Grpc,
+        ..draft
+    };
+    Ok((draft, id))
+}
+
+/// Why an event was refused, in this contract's names.
+pub(crate) fn why(reject: &Reject) -> String {
+    reason(reject, &NAMES)
 }
 
 fn draft(sent: Given<'_>) -> Result<Read, String> {

@@ -14,7 +14,7 @@ const WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// Whether the answer comes with the acknowledgement or with the row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wait {
+pub(crate) enum Wait {
     Acknowledged,
     Stored,
 }
@@ -35,7 +35,7 @@ impl Wait {
 
 /// What a client that waited is told besides the contract's own words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(super) struct Row {
+pub(crate) struct Row {
     /// Whether the row is committed.
     pub stored: bool,
     /// Where the event lies in Kafka; null while it is on its way there from this collector's disk.
@@ -45,7 +45,7 @@ pub(super) struct Row {
 }
 
 /// Keeps one event; with the row's state when that was asked for.
-pub(super) async fn one(
+pub(crate) async fn one(
     collector: &Collector,
     draft: Draft,
     wait: Wait,

@@ -8,11 +8,11 @@
 //! nothing else.
 
 pub mod alone;
-mod body;
+pub(crate) mod body;
 mod event;
-mod events;
+pub(crate) mod events;
 mod id;
-mod keep;
+pub(crate) mod keep;
 mod reply;
 mod time;
 mod track;

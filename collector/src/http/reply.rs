@@ -7,9 +7,6 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use std::time::Duration;
 
-/// How soon to come again when more is waiting than this process holds.
-const OVERLOADED_RETRY_AFTER: Duration = Duration::from_secs(1);
-
 /// JSON.
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
@@ -100,10 +97,6 @@ impl From<BodyError> for Refused {
 
 impl From<&AcceptError> for Refused {
     fn from(error: &AcceptError) -> Self {
-        match error {
-            AcceptError::Invalid(_) => Self::Invalid,
-            AcceptError::Unavailable { retry_after } => Self::Unavailable(*retry_after),
-            AcceptError::Overloaded => Self::Unavailable(OVERLOADED_RETRY_AFTER),
-        }
+        error.retry_after().map_or(Self::Invalid, Self::Unavailable)
     }
 }

@@ -84,6 +84,7 @@ impl World {
             ("CONSUMER_GROUP", self.topic.clone()),
             ("DATABASE_URL", self.database_url.clone()),
             ("OPS_ADDR", "127.0.0.1:0".to_owned()),
+            ("GRPC_ADDR", "127.0.0.1:0".to_owned()),
         ];
         all.extend(settings.iter().cloned());
         Program::start(binary, args, &all, &self.log(log))
