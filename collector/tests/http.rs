@@ -374,6 +374,31 @@ async fn health_answers_any_method() {
 }
 
 #[tokio::test]
+async fn without_a_database_clicks_are_kept_and_totals_are_not_known() {
+    let server = start();
+    for address in ["/api/clicks", "/api/clicks/item", "/api/clicks/buy"] {
+        let answer = server.send("GET", address, "").await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{address}");
+        assert_eq!(answer.header("retry-after"), "1");
+        assert_eq!(answer.body, "temporarily unavailable");
+    }
+    for counter in ["item", "addToCart", "buy"] {
+        let address = format!("/api/clicks/{counter}");
+        let answer = server.send("PUT", &address, "").await;
+        assert_eq!((answer.status, answer.body.as_str()), (StatusCode::OK, ""));
+    }
+    let records = server.records(3);
+    for (record, kind) in records.iter().zip(["item_click", "add_to_cart", "buy"]) {
+        assert_eq!(record["type"], kind);
+        assert_eq!(
+            (&record["source"], &record["count"]),
+            (&"counter".into(), &1.into())
+        );
+        assert!(record["username"].is_null());
+    }
+}
+
+#[tokio::test]
 async fn who_waits_is_told_the_place_and_whether_it_is_a_row() {
     let server = start();
     let place = |offset: i64| json!({"stored": false, "partition": 0, "offset": offset});

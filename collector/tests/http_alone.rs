@@ -108,6 +108,10 @@ fn alone_the_collector_answers_health_checks_and_nothing_it_does_not_know() {
         body,
         r#"{"service":"analytics-producer","status":"healthy"}"#
     );
+    // There is no database.
+    let (status, body) = process.get("/api/clicks");
+    assert_eq!(status, "HTTP/1.1 503 Service Unavailable");
+    assert_eq!(body, "temporarily unavailable");
     let (status, body) = process.get("/nowhere");
     assert_eq!(status, "HTTP/1.1 404 Not Found");
     assert_eq!(body, r#"{"error":"not found"}"#);

@@ -2,13 +2,15 @@
 //! unchanged, and no answer says success before the event is kept.
 //!
 //! One file for each contract, each with a pure function from what the client sent to a draft: [`track`]
-//! (a tracking server), [`event`] (an analytics pipeline), [`events`] (one event or many). They share how
+//! (a tracking server), [`event`] (an analytics pipeline), [`events`] (one event or many), [`clicks`] (live
+//! counts). They share how
 //! a body is read (`body`), what a client's id and time mean (`id`, `time`), how a draft is kept and
 //! perhaps waited for (`keep`) and the shape of an answer (`reply`). [`alone`] is the process that serves
 //! nothing else.
 
 pub mod alone;
 pub(crate) mod body;
+mod clicks;
 mod event;
 pub(crate) mod events;
 mod id;
@@ -32,6 +34,7 @@ pub fn router(collector: Collector) -> Router {
         .route("/event", post(event::post).fallback(event::other_method))
         .route("/events", post(events::post).fallback(event::other_method))
         .route("/health", any(event::health))
+        .merge(clicks::router())
         .with_state(collector)
 }
 
