@@ -5,12 +5,14 @@
 //! they never meet a developer's data by mistake.
 //!
 //! [`deliver`]: what goes in comes out, or is kept with its reason. [`killed`]: processes die at bad
-//! moments. [`outages`]: servers are away. [`shop`]: the same through the shop's own forms.
+//! moments. [`outages`]: servers are away. [`counters`]: several collectors count as one. [`shop`]: the same
+//! through the shop's own forms.
 #![allow(
     clippy::unwrap_used,
     reason = "a test that cannot go on should stop here"
 )]
 
+mod counters;
 mod deliver;
 mod killed;
 mod outages;
