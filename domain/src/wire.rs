@@ -224,8 +224,14 @@ fn believable_received_at(
     }
 }
 
-/// The visitor's time where it can be true (from 2000 to a day ahead), else the server's; what was
-/// given instead is kept in `properties.occurred_at`.
+/// Whether a visitor's clock can be believed: it says a time from 2000 to a day after the event came in.
+pub fn can_be_true(occurred_at: DateTime<Utc>, received_at: DateTime<Utc>) -> bool {
+    occurred_at.timestamp() >= EARLIEST_OCCURRED_S
+        && occurred_at <= received_at + TimeDelta::days(1)
+}
+
+/// The visitor's time where it can be true, else the server's; what was given instead is kept in
+/// `properties.occurred_at`.
 fn believable_occurred_at(
     given: Option<DateTime<Utc>>,
     received_at: DateTime<Utc>,
@@ -233,12 +239,7 @@ fn believable_occurred_at(
 ) -> DateTime<Utc> {
     match given {
         None => received_at,
-        Some(time)
-            if time.timestamp() >= EARLIEST_OCCURRED_S
-                && time <= received_at + TimeDelta::days(1) =>
-        {
-            time
-        }
+        Some(time) if can_be_true(time, received_at) => time,
         Some(time) => {
             properties
                 .entry("occurred_at")

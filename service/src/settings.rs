@@ -7,9 +7,11 @@
 
 use anyhow::Context as _;
 use clap::error::{ContextKind, ContextValue};
+use ipnet::IpNet;
 use secrecy::SecretString;
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::str::FromStr;
 
 /// Where Kafka is, and which topic is ours.
 #[derive(Debug, Clone, clap::Args)]
@@ -55,6 +57,34 @@ pub struct OpsSettings<const PORT: u16 = 9464> {
 /// The default of [`OpsSettings`]; as text, because `default_value_t` would keep the first `PORT` for all.
 fn loopback(port: u16) -> String {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port)).to_string()
+}
+
+/// A list of networks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Networks(Vec<IpNet>);
+
+impl Networks {
+    /// Whether one of them has this address; an IPv4 address in IPv6's clothes is the IPv4 address.
+    pub fn contain(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+impl FromStr for Networks {
+    type Err = String;
+
+    /// Reads networks between commas; a single address is a network of one.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let networks = text.split(',').map(str::trim).filter(|one| !one.is_empty());
+        let network = |text: &str| {
+            let address = || Some(IpNet::from(text.parse::<IpAddr>().ok()?));
+            text.parse().ok().or_else(address).ok_or_else(|| {
+                format!("{text:?} is no network; expected a list such as 127.0.0.0/8,10.1.2.3/32")
+            })
+        };
+        networks.map(network).collect::<Result<_, _>>().map(Self)
+    }
 }
 
 /// Settings that are read where they act and not through clap: name, default, meaning.

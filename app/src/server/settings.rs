@@ -2,12 +2,10 @@
 
 use collector::SpoolArgs;
 use collector::grpc::GrpcSettings;
-use ipnet::IpNet;
 use secrecy::SecretString;
-use service::settings::{DatabaseSettings, KafkaSettings, OpsSettings};
+use service::settings::{DatabaseSettings, KafkaSettings, Networks, OpsSettings};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::str::FromStr;
 
 /// The least characters of a token: it is all that stands between anybody and the staff's pages.
 const TOKEN_MIN_CHARS: usize = 16;
@@ -79,27 +77,7 @@ pub struct StaffSettings {
         value_name = "CIDR,…",
         default_value = "127.0.0.0/8,::1/128"
     )]
-    pub staff_peers: Peers,
-}
-
-/// A list of networks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Peers(pub Vec<IpNet>);
-
-impl FromStr for Peers {
-    type Err = String;
-
-    /// Reads networks between commas; a single address is a network of one.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let networks = text.split(',').map(str::trim).filter(|one| !one.is_empty());
-        let network = |text: &str| {
-            let address = || Some(IpNet::from(text.parse::<std::net::IpAddr>().ok()?));
-            text.parse().ok().or_else(address).ok_or_else(|| {
-                format!("{text:?} is no network; expected a list such as 127.0.0.0/8,10.1.2.3/32")
-            })
-        };
-        networks.map(network).collect::<Result<_, _>>().map(Self)
-    }
+    pub staff_peers: Networks,
 }
 
 /// Reads a token; an empty one is none.
@@ -126,14 +104,6 @@ mod tests {
     use super::*;
     use clap::{CommandFactory as _, Parser as _};
     use rstest::rstest;
-
-    #[rstest]
-    #[case("", 0)]
-    #[case("10.0.0.0/8", 1)]
-    #[case("10.1.2.3, ::1/128", 2)]
-    fn peers_are_networks_between_commas(#[case] text: &str, #[case] networks: usize) {
-        assert_eq!(text.parse::<Peers>().unwrap().0.len(), networks);
-    }
 
     #[rstest]
     #[case("--staff-peers=here", "is no network")]

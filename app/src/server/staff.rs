@@ -8,8 +8,8 @@ use super::cookies;
 use super::settings::StaffSettings;
 use axum::http::{Extensions, HeaderMap, HeaderValue, Uri, header};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
+use service::settings::Networks;
 use sha2::Sha256;
 use std::net::IpAddr;
 
@@ -22,7 +22,7 @@ const COOKIE: &str = "staff";
 #[derive(Debug, Clone)]
 pub struct Staff {
     token: Option<SecretString>,
-    peers: Vec<IpNet>,
+    peers: Networks,
 }
 
 /// What a request brings along to be judged by.
@@ -67,7 +67,7 @@ impl Staff {
         let token = settings.staff_token.clone();
         Self {
             token: token.filter(|token| !token.expose_secret().is_empty()),
-            peers: settings.staff_peers.0.clone(),
+            peers: settings.staff_peers.clone(),
         }
     }
 
@@ -135,10 +135,7 @@ impl Staff {
     }
 
     fn is_peer(&self, asked: Asked<'_>) -> bool {
-        let Some(peer) = asked.peer.map(|peer| peer.to_canonical()) else {
-            return false;
-        };
-        self.peers.iter().any(|network| network.contains(&peer))
+        asked.peer.is_some_and(|peer| self.peers.contain(peer))
             && !went_through_a_proxy(asked.headers)
             && asks_by_loopback_name(asked)
     }
@@ -215,7 +212,6 @@ fn is_loopback(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::settings::Peers;
     use axum::http::HeaderName;
     use rstest::rstest;
 
@@ -225,7 +221,7 @@ mod tests {
     fn staff(token: Option<&str>, peers: &str) -> Staff {
         Staff::new(&StaffSettings {
             staff_token: token.map(SecretString::from),
-            staff_peers: peers.parse::<Peers>().unwrap(),
+            staff_peers: peers.parse::<Networks>().unwrap(),
         })
     }
 

@@ -103,3 +103,28 @@ fn the_password_is_in_no_debug_text() {
 fn brokers_are_a_list_of_hosts_with_ports(#[case] given: &str, #[case] good: bool) {
     assert_eq!(brokers(given).is_ok(), good);
 }
+
+#[rstest]
+#[case("", "127.0.0.1", false)]
+#[case("10.0.0.0/8", "10.1.2.3", true)]
+#[case("10.0.0.0/8", "11.1.2.3", false)]
+#[case("10.1.2.3, ::1/128", "10.1.2.3", true)]
+#[case("10.1.2.3, ::1/128", "::1", true)]
+#[case("10.1.2.3, ::1/128", "::ffff:10.1.2.3", true)]
+#[case("10.1.2.3, ::1/128", "10.1.2.4", false)]
+fn networks_stand_between_commas(#[case] text: &str, #[case] address: &str, #[case] inside: bool) {
+    let networks: Networks = text.parse().unwrap();
+    assert_eq!(networks.contain(address.parse().unwrap()), inside);
+}
+
+#[rstest]
+#[case("here")]
+#[case("10.0.0.0/33")]
+#[case("10.0.0.0/8;::1")]
+fn what_is_no_network_is_refused(#[case] text: &str) {
+    assert!(
+        text.parse::<Networks>()
+            .unwrap_err()
+            .contains("is no network")
+    );
+}
