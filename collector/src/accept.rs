@@ -50,20 +50,23 @@ pub struct CollectorSettings {
     pub queue: QueueLimits,
     /// Where events are kept that Kafka cannot take now; without, they are refused.
     pub spool: Option<SpoolSettings>,
+    /// Whether only the network of a visitor's address is kept.
+    pub truncate_ip: bool,
     /// Who says that Postgres is away: shared with whatever else in this process asks Postgres, so that
     /// it is said once.
     pub postgres: Arc<Outage>,
 }
 
 impl CollectorSettings {
-    /// The settings with every default: 2 s to be acknowledged, the default queue, no spool, and nobody
-    /// else who asks Postgres.
+    /// The settings with every default: 2 s to be acknowledged, the default queue, no spool, visitors'
+    /// whole addresses, and nobody else who asks Postgres.
     pub fn new(kafka: KafkaSettings) -> Self {
         Self {
             kafka,
             ack_timeout: Duration::from_secs(2),
             queue: QueueLimits::default(),
             spool: None,
+            truncate_ip: false,
             postgres: Arc::new(Outage::new("Postgres")),
         }
     }
@@ -139,6 +142,7 @@ struct Inner {
     desk: Option<Desk>,
     counters: Arc<Counters>,
     ack_timeout: Duration,
+    truncate_ip: bool,
     shutdown: CancellationToken,
     background: Background,
 }
@@ -237,6 +241,7 @@ impl Collector {
             desk,
             counters,
             ack_timeout: settings.ack_timeout,
+            truncate_ip: settings.truncate_ip,
             shutdown,
             background: Background {
                 stop: stop.drop_guard(),
@@ -307,6 +312,7 @@ impl Collector {
                 received_at,
                 boot,
                 fresh_id: Uuid::now_v7(),
+                truncate_ip: self.0.truncate_ip,
             };
             let enriched = enrich(draft, stamp)?;
             Ok(Record {

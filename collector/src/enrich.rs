@@ -7,6 +7,7 @@ use domain::report::COLLECTOR_REPORT;
 use domain::wire::{self, MESSAGE_MAX_BYTES};
 use domain::{Choice, Event, EventType, Reject};
 use serde_json::Value;
+use std::net::IpAddr;
 use uuid::Uuid;
 
 /// The deepest nesting of `properties`: a reader of JSON gives up at 128 levels, and the message itself
@@ -22,6 +23,8 @@ pub(crate) struct Stamp {
     pub boot: Uuid,
     /// The id for a draft that brought none.
     pub fresh_id: Uuid,
+    /// Whether only the network of a visitor's address is kept.
+    pub truncate_ip: bool,
 }
 
 /// An event and its message.
@@ -75,7 +78,10 @@ pub(crate) fn enrich(draft: Draft, stamp: Stamp) -> Result<Enriched, Reject> {
         path: draft.path,
         referrer: draft.referrer,
         user_agent: draft.user_agent,
-        ip: draft.ip,
+        ip: match draft.ip {
+            Some(ip) if stamp.truncate_ip => network(&ip),
+            given => given,
+        },
         occurred_at,
         received_at,
         source: draft.source,
@@ -94,6 +100,21 @@ pub(crate) fn enrich(draft: Draft, stamp: Stamp) -> Result<Enriched, Reject> {
     }
     let json = String::from_utf8(json).map_err(|e| Reject::NotJson(e.to_string()))?;
     Ok(Enriched { event, json })
+}
+
+/// The network of an address: 24 bits of IPv4, 48 of IPv6. What is no address may be anything, and has none.
+fn network(address: &str) -> Option<String> {
+    let network = match address.trim().parse::<IpAddr>().ok()?.to_canonical() {
+        IpAddr::V4(address) => {
+            let [a, b, c, _] = address.octets();
+            IpAddr::from([a, b, c, 0])
+        }
+        IpAddr::V6(address) => {
+            let [a, b, c, ..] = address.segments();
+            IpAddr::from([a, b, c, 0, 0, 0, 0, 0])
+        }
+    };
+    Some(network.to_string())
 }
 
 /// Whether arrays and objects are nested more than `levels` deep.
@@ -123,6 +144,7 @@ mod tests {
             received_at: DateTime::from_timestamp(1_790_000_000, 123_456_789).unwrap(),
             boot: Uuid::from_u128(1),
             fresh_id: Uuid::from_u128(2),
+            truncate_ip: false,
         }
     }
 
@@ -178,6 +200,30 @@ mod tests {
         let enriched = enrich(draft("add_to_cart"), stamp()).unwrap();
         assert_eq!(enriched.event.choice, Some(Choice::default()));
         assert_eq!(read_back(&enriched), enriched.event);
+    }
+
+    #[rstest]
+    #[case("203.0.113.77", Some("203.0.113.0"))]
+    #[case("2001:db8:1:2:3:4:5:6", Some("2001:db8:1::"))]
+    #[case("::ffff:203.0.113.77", Some("203.0.113.0"))]
+    #[case("Ann's telephone", None)]
+    fn of_an_address_only_the_network_is_kept_where_that_is_wanted(
+        #[case] ip: &str,
+        #[case] kept: Option<&str>,
+    ) {
+        let of = |stamp| {
+            let draft = Draft {
+                ip: Some(ip.into()),
+                ..draft("click")
+            };
+            enrich(draft, stamp).unwrap().event.ip
+        };
+        assert_eq!(of(stamp()).as_deref(), Some(ip));
+        let truncating = Stamp {
+            truncate_ip: true,
+            ..stamp()
+        };
+        assert_eq!(of(truncating).as_deref(), kept);
     }
 
     #[rstest]

@@ -5,122 +5,15 @@
     reason = "a test that cannot go on should stop here"
 )]
 
-use axum::Router;
-use axum::body::Body;
-use axum::http::{HeaderMap, Request, StatusCode};
-use collector::{Collector, CollectorSettings, QueueLimits};
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::mocking::MockCluster;
-use rdkafka::producer::DefaultProducerContext;
-use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+use axum::http::StatusCode;
+use collector::QueueLimits;
+use collector::http::HttpSettings;
 use rstest::rstest;
 use serde_json::{Value, json};
-use service::health::Health;
-use service::settings::KafkaSettings;
-use std::time::Duration;
-use tokio_util::sync::{CancellationToken, DropGuard};
-use tower::ServiceExt as _;
+use served::{ID, start, start_with};
 use uuid::Uuid;
 
-const TOPIC: &str = "clickstream";
-const ID: &str = "0190a8f2-0000-7000-8000-00000000000a";
-
-/// A collector on a cluster of one partition, so that the records lie in the order of the requests.
-struct Server {
-    kafka: MockCluster<'static, DefaultProducerContext>,
-    router: Router,
-    _end: DropGuard,
-}
-
-/// An answer, read to its end.
-#[derive(Debug)]
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: String,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> &str {
-        let value = self.headers.get(name);
-        value.map_or("", |value| value.to_str().unwrap())
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap()
-    }
-}
-
-fn start() -> Server {
-    start_with(QueueLimits::default())
-}
-
-fn start_with(queue: QueueLimits) -> Server {
-    let kafka = MockCluster::new(1).unwrap();
-    kafka.create_topic(TOPIC, 1, 1).unwrap();
-    let shutdown = CancellationToken::new();
-    let settings = CollectorSettings {
-        queue,
-        ..CollectorSettings::new(KafkaSettings {
-            kafka_brokers: kafka.bootstrap_servers(),
-            kafka_topic: TOPIC.into(),
-        })
-    };
-    let collector = Collector::start(settings, None, Health::new(), shutdown.clone()).unwrap();
-    Server {
-        kafka,
-        router: collector::http::router(collector),
-        _end: shutdown.drop_guard(),
-    }
-}
-
-impl Server {
-    async fn send(&self, method: &str, address: &str, body: impl Into<Body>) -> Answer {
-        let request = Request::builder().method(method).uri(address);
-        let request = request.body(body.into()).unwrap();
-        let (parts, body) = self
-            .router
-            .clone()
-            .oneshot(request)
-            .await
-            .unwrap()
-            .into_parts();
-        let bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body: String::from_utf8(bytes.to_vec()).unwrap(),
-        }
-    }
-
-    async fn post(&self, address: &str, body: &Value) -> Answer {
-        self.send("POST", address, body.to_string()).await
-    }
-
-    /// The first `count` events in Kafka; fails when they do not come within 10 s.
-    fn records(&self, count: usize) -> Vec<Value> {
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", self.kafka.bootstrap_servers())
-            .set("group.id", "test")
-            .create()
-            .unwrap();
-        let mut from = TopicPartitionList::new();
-        from.add_partition_offset(TOPIC, 0, Offset::Beginning)
-            .unwrap();
-        consumer.assign(&from).unwrap();
-        let mut records = Vec::new();
-        while records.len() < count {
-            let record = consumer.poll(Duration::from_secs(10));
-            let record = record.expect("a record within 10 s").unwrap();
-            let value: Value = serde_json::from_slice(record.payload().unwrap()).unwrap();
-            // A collector's own reports travel the same way.
-            if value.get("type").is_some() {
-                records.push(value);
-            }
-        }
-        records
-    }
-}
+mod served;
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -453,10 +346,11 @@ async fn what_cannot_be_kept_is_503_with_the_time_to_come_again() {
 
 #[tokio::test]
 async fn more_than_may_wait_is_503_at_once() {
-    let server = start_with(QueueLimits {
+    let queue = QueueLimits {
         messages: 1,
         bytes: 1 << 20,
-    });
+    };
+    let server = start_with(queue, &HttpSettings::default());
     let batch = json!([{"event_type": "a"}, {"event_type": "b"}]);
     let answer = server.post("/events", &batch).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);

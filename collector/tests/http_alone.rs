@@ -73,6 +73,14 @@ impl Process {
         (head.lines().next().unwrap().to_owned(), body.to_owned())
     }
 
+    /// The process' own memory; none where the system does not tell.
+    fn resident_kib(&self) -> Option<u64> {
+        let status = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(status).ok()?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+        line.split_whitespace().nth(1)?.parse().ok()
+    }
+
     fn get(&self, path: &str) -> (String, String) {
         self.ask(&format!(
             "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
@@ -150,6 +158,44 @@ fn a_body_that_is_too_large_is_read_away_so_that_its_sender_sees_the_answer() {
     let process = Process::start();
     let (status, _) = process.post("/event", &"x".repeat(2 << 20));
     assert_eq!(status, "HTTP/1.1 413 Payload Too Large");
+}
+
+/// As many as one small machine of many holds behind a balancer would be 10,000; a test shares its machine
+/// with others, and what one connection costs does not depend on how many there are.
+const IDLE: usize = 2_000;
+
+#[test]
+fn idle_and_half_said_connections_do_not_hurt_the_others() {
+    // Both ends are this machine's: each connection is a file here and one there.
+    let limit = service::open_files::raise_limit();
+    let room = limit.is_none_or(|limit| limit > 2 * IDLE as u64);
+    assert!(room, "the system allows only {limit:?} open files");
+    let process = Process::start();
+    let before = process.resident_kib();
+    let mut held: Vec<_> = (0..IDLE)
+        .map(|_| TcpStream::connect(&process.address).unwrap())
+        .collect();
+    // Every other one begins a request, and does not go on.
+    for stream in held.iter_mut().step_by(2) {
+        stream
+            .write_all(b"POST /event HTTP/1.1\r\nhost: x\r\n")
+            .unwrap();
+    }
+    let asked = Instant::now();
+    for _ in 0..20 {
+        assert!(process.get("/health").0.ends_with("200 OK"));
+    }
+    assert!(
+        asked.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        asked.elapsed()
+    );
+    if let (Some(before), Some(after)) = (before, process.resident_kib()) {
+        let each = after.saturating_sub(before) / IDLE as u64;
+        assert!(each < 32, "{each} KiB for each connection");
+    }
+    drop(held);
+    assert!(process.get("/health").0.ends_with("200 OK"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A process from its first line to its exit code: settings, logs and metrics, what it is there for, and
 //! an end that nothing holds up.
 
+use crate::open_files;
 use crate::settings;
 use crate::telemetry::{self, Telemetry};
 use std::process::ExitCode;
@@ -16,6 +17,7 @@ where
     W: Future<Output = anyhow::Result<()>>,
 {
     let settings = settings::parse();
+    open_files::raise_limit();
     let ended = telemetry::init(name).and_then(|telemetry| finish(work(settings, telemetry)));
     match ended {
         Ok(()) => ExitCode::SUCCESS,

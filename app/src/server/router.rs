@@ -54,7 +54,7 @@ pub fn router(state: Shop) -> Router {
                 .call_fallback_on_method_not_allowed(true)
                 .fallback(not_found::show.with_state(state.clone())),
         );
-    let collector = state.collector.clone();
+    let (collector, http) = (state.collector.clone(), state.http.clone());
     let for_staff = Router::new()
         .route("/pipeline", get(pipeline::show))
         .route(pipeline::NEWS, get(pipeline::news))
@@ -83,7 +83,7 @@ pub fn router(state: Shop) -> Router {
         .layer(judge)
         .layer(middleware::from_fn(with_headers))
         .layer(CompressionLayer::new());
-    collector::http::mount(shop, collector)
+    collector::http::mount(shop, collector, &http)
 }
 
 /// Adds the headers that every answer carries, and how long a file may be kept.

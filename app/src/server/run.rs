@@ -6,9 +6,9 @@ use super::router::router;
 use super::settings::Settings;
 use super::state::Shop;
 use collector::grpc;
+use collector::http::serve::{self, Patience};
 use service::health::Health;
 use service::telemetry::{self, Kind, Metric, Telemetry};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -59,9 +59,8 @@ pub async fn run(
         );
     }
 
-    let service = router(shop.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let over_http =
-        axum::serve(listener, service).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let router = router(shop.clone());
+    let over_http = serve::run(listener, router, Patience::default(), shutdown.clone());
     grpc::beside(over_http, grpc, shop.collector.clone(), &shutdown).await?;
     if tokio::time::timeout(LAST_EVENTS, shop.close())
         .await

@@ -2,6 +2,7 @@
 
 use collector::SpoolArgs;
 use collector::grpc::GrpcSettings;
+use collector::http::HttpSettings;
 use secrecy::SecretString;
 use service::settings::{DatabaseSettings, KafkaSettings, Networks, OpsSettings};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -26,6 +27,9 @@ pub struct Settings {
     /// Where they are kept while they cannot go there.
     #[command(flatten)]
     pub spool: SpoolArgs,
+    /// Who may send events from elsewhere, and how many.
+    #[command(flatten)]
+    pub http: HttpSettings,
     /// Where rows are read.
     #[command(flatten)]
     pub database: DatabaseSettings,

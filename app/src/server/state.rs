@@ -5,6 +5,7 @@ use super::pipeline::{Pipeline, Sources};
 use super::settings::{Settings, SiteSettings};
 use super::staff::Staff;
 use super::views::PageViews;
+use collector::http::HttpSettings;
 use collector::{Collector, CollectorSettings};
 use secrecy::ExposeSecret;
 use service::health::Health;
@@ -18,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Shop {
     /// The way into Kafka.
     pub collector: Collector,
+    /// Who may send events from elsewhere, and how many.
+    pub(super) http: HttpSettings,
     /// Where rows are read.
     pub store: Store,
     /// The topic's name, for those who want to look.
@@ -65,6 +68,7 @@ impl Shop {
         let collector = Collector::start(
             CollectorSettings {
                 spool: settings.spool.settings(),
+                truncate_ip: settings.http.privacy.truncate_ip,
                 postgres: Arc::clone(&postgres),
                 ..CollectorSettings::new(settings.kafka.clone())
             },
@@ -85,6 +89,7 @@ impl Shop {
             staff: Arc::new(Staff::new(&settings.staff)),
             pipeline,
             collector,
+            http: settings.http.clone(),
             store,
             topic: settings.kafka.kafka_topic.as_str().into(),
             brokers: settings.kafka.kafka_brokers.as_str().into(),

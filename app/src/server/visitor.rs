@@ -3,14 +3,14 @@
 use super::cart::Cart;
 use super::cookies;
 use super::staff::Verdict;
-use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath};
+use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use collector::Draft;
+use collector::http::ClientAddress;
 use domain::event::limits;
 use domain::{Choice, Source, Username};
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use uuid::Uuid;
 
 /// How long a returning visitor is remembered, in seconds: a year.
@@ -140,10 +140,7 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
                 .unwrap_or_default(),
             referrer: text(headers, header::REFERER.as_str()).map(str::to_owned),
             user_agent: text(headers, header::USER_AGENT.as_str()).map(str::to_owned),
-            ip: parts
-                .extensions
-                .get::<ConnectInfo<SocketAddr>>()
-                .map(|peer| peer.ip().to_string()),
+            ip: ClientAddress::of(&parts.extensions).map(|address| address.to_string()),
         })
     }
 }

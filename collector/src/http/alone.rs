@@ -1,7 +1,8 @@
 //! The collector as a process of its own: settings, then the listeners, then an orderly end in which
 //! every request that was begun is answered.
 
-use super::{router, track};
+use super::serve::{self, Patience};
+use super::{HttpSettings, router, track};
 use crate::grpc::{self, GrpcSettings};
 use crate::{Collector, CollectorSettings, SpoolArgs};
 use axum::routing::get;
@@ -40,6 +41,9 @@ pub struct Settings {
     /// Where events wait while Kafka is away.
     #[command(flatten)]
     pub spool: SpoolArgs,
+    /// Who may send events, and how many.
+    #[command(flatten)]
+    pub http: HttpSettings,
     /// Where it is asked whether an event is a row.
     #[command(flatten)]
     pub database: DatabaseSettings,
@@ -92,6 +96,7 @@ pub async fn run(
     let collector = Collector::start(
         CollectorSettings {
             spool: settings.spool.settings(),
+            truncate_ip: settings.http.privacy.truncate_ip,
             ..CollectorSettings::new(settings.kafka)
         },
         store,
@@ -107,7 +112,7 @@ pub async fn run(
         "events are taken at http://{address} (gRPC: {over_grpc}; metrics and health: http://{ops})"
     );
 
-    let router = router(collector.clone())
+    let router = router(collector.clone(), &settings.http)
         .route("/", get(track::health))
         .fallback(track::other_path);
     // An answer is one small packet; nothing is gained by waiting for a second one.
@@ -116,8 +121,7 @@ pub async fn run(
             tracing::debug!(%error, "a connection that has gone already");
         }
     });
-    let over_http =
-        axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let over_http = serve::run(listener, router, Patience::default(), shutdown.clone());
     grpc::beside(over_http, grpc, collector.clone(), &shutdown).await?;
     if tokio::time::timeout(LAST_EVENTS, collector.shutdown())
         .await

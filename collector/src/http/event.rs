@@ -3,6 +3,7 @@
 use super::body::{self, EVENT_MAX_BYTES};
 use super::id;
 use super::keep::{self, Row, Wait, given, reason};
+use super::privacy::Sender;
 use super::reply::{self, Refused};
 use super::time;
 use crate::{AcceptError, Collector, Draft};
@@ -68,6 +69,7 @@ impl AnswerId {
 /// `POST /event`.
 pub(super) async fn post(State(collector): State<Collector>, request: Request) -> Response {
     let wait = Wait::of(request.uri());
+    let sender = Sender::of(request.extensions());
     let body = match body::read(request.into_body(), EVENT_MAX_BYTES).await {
         Ok(body) => body,
         Err(error) => return refuse(error.into(), ""),
@@ -76,7 +78,7 @@ pub(super) async fn post(State(collector): State<Collector>, request: Request) -
         Ok(read) => read,
         Err(reason) => return refuse(Refused::Invalid, &reason),
     };
-    match keep::one(&collector, draft, wait).await {
+    match keep::one(&collector, sender.spared(draft), wait).await {
         Ok((receipt, row)) => {
             let body = Done {
                 id: AnswerId::new(id, receipt.event_id),
@@ -112,7 +114,7 @@ pub(super) async fn health() -> Response {
     reply::json(StatusCode::OK, &body)
 }
 
-fn refuse(refused: Refused, reason: &str) -> Response {
+pub(super) fn refuse(refused: Refused, reason: &str) -> Response {
     let words = match refused {
         Refused::Invalid => format!("Invalid request body: {reason}"),
         other => other.words().to_owned(),

@@ -5,15 +5,14 @@ use super::body::{self, BATCH_MAX_BYTES, BATCH_MAX_EVENTS, EVENT_MAX_BYTES};
 use super::event::AnswerId;
 use super::id;
 use super::keep::{self, Row, Wait, given, reason};
+use super::privacy::Sender;
 use super::reply::{self, Refused};
 use super::time::{self, Loose};
-use crate::enrich::{Stamp, enrich};
 use crate::grpc::proto::ingest::EventRequest;
-use crate::{AcceptError, Collector, Draft};
+use crate::{Collector, Draft};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use chrono::Utc;
 use domain::{Reject, Source};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -95,19 +94,25 @@ impl Outcome {
 /// `POST /events`.
 pub(super) async fn post(State(collector): State<Collector>, request: Request) -> Response {
     let wait = Wait::of(request.uri());
+    let sender = Sender::of(request.extensions());
     let body = match body::read(request.into_body(), BATCH_MAX_BYTES).await {
         Ok(body) => body,
         Err(error) => return refuse(error.into()),
     };
     match sent(&body) {
-        Ok(Sent::One(one)) => keep_one(&collector, *one, wait).await,
-        Ok(Sent::Batch(events)) => keep_batch(&collector, &events, wait).await,
+        Ok(Sent::One(one)) => keep_one(&collector, *one, sender, wait).await,
+        Ok(Sent::Batch(events)) => keep_batch(&collector, &events, sender, wait).await,
         Err(refused) => refuse(refused),
     }
 }
 
-async fn keep_one(collector: &Collector, (draft, id): Read, wait: Wait) -> Response {
-    match keep::one(collector, draft, wait).await {
+async fn keep_one(
+    collector: &Collector,
+    (draft, id): Read,
+    sender: Sender,
+    wait: Wait,
+) -> Response {
+    match keep::one(collector, sender.spared(draft), wait).await {
         Ok((receipt, row)) => {
             let body = Outcome::queued(id, receipt.event_id, row);
             reply::json(StatusCode::ACCEPTED, &body)
@@ -116,43 +121,31 @@ async fn keep_one(collector: &Collector, (draft, id): Read, wait: Wait) -> Respo
     }
 }
 
-async fn keep_batch(collector: &Collector, events: &[&RawValue], wait: Wait) -> Response {
-    let mut read: Vec<_> = events.iter().map(|event| read_item(event)).collect();
-    let mut accepted = collector.accept(good(&mut read)).await;
-    if matches!(accepted, Err(AcceptError::Invalid(_))) {
-        // Nothing was produced. Which events break a rule is found out one by one, and only then.
-        read = events
-            .iter()
-            .map(|event| checked_item(collector, event))
-            .collect();
-        accepted = collector.accept(good(&mut read)).await;
-    }
-    let accepted = match accepted {
-        Ok(accepted) => accepted,
+async fn keep_batch(
+    collector: &Collector,
+    events: &[&RawValue],
+    sender: Sender,
+    wait: Wait,
+) -> Response {
+    let read = |event: &RawValue| match read_item(event) {
+        Ok((draft, id)) => (id, Ok(sender.spared(draft))),
+        Err(error) => (None, Err(error)),
+    };
+    let outcomes = match keep::batch(collector, events, read, &NAMES, wait).await {
+        Ok(outcomes) => outcomes,
         Err(error) => return refuse((&error).into()),
     };
-    let status = if accepted.is_empty() {
-        StatusCode::BAD_REQUEST
-    } else {
+    let status = if outcomes.iter().any(|(_, kept)| kept.is_ok()) {
         StatusCode::ACCEPTED
+    } else {
+        StatusCode::BAD_REQUEST
     };
-    let rows = keep::rows(collector, &accepted, wait).await;
-    let mut kept = accepted.iter().zip(rows);
-    let outcome = |item: Result<Read, String>| match item {
-        // As many were kept as were good.
-        Ok((_, id)) => kept
-            .next()
-            .map(|(one, row)| Outcome::queued(id, one.receipt.event_id, row)),
-        Err(error) => Some(Outcome::refused(error)),
+    let outcome = |(id, kept)| match kept {
+        Ok((event_id, row)) => Outcome::queued(id, event_id, row),
+        Err(error) => Outcome::refused(error),
     };
-    let results = read.into_iter().filter_map(outcome).collect();
+    let results = outcomes.into_iter().map(outcome).collect();
     reply::json(status, &Outcomes { results })
-}
-
-/// The drafts of the good ones, taken out of the list, which still tells where they stood.
-fn good(read: &mut [Result<Read, String>]) -> Vec<Draft> {
-    let taken = read.iter_mut().flatten();
-    taken.map(|(draft, _)| std::mem::take(draft)).collect()
 }
 
 fn refuse(refused: Refused) -> Response {
@@ -189,20 +182,6 @@ fn sent(body: &[u8]) -> Result<Sent<'_>, Refused> {
 /// Reads one event of a batch, or says what is wrong.
 fn read_item(event: &RawValue) -> Result<Read, String> {
     draft(serde_json::from_str(event.get()).map_err(|e| e.to_string())?)
-}
-
-/// The same, with every rule that the collector would apply to it.
-fn checked_item(collector: &Collector, event: &RawValue) -> Result<Read, String> {
-    let read = read_item(event)?;
-    let stamp = Stamp {
-        received_at: Utc::now(),
-        boot: collector.boot(),
-        fresh_id: Uuid::nil(),
-    };
-    match enrich(read.0.clone(), stamp) {
-        Ok(_) => Ok(read),
-        Err(reject) => Err(why(&reject)),
-    }
 }
 
 /// Reads the event of a gRPC call, which is the same contract, or says what is wrong.

@@ -27,6 +27,14 @@ pub(super) struct ClientId {
 /// Reads an id: a UUID is itself, any other text stands for a UUID of its own. None when none was given;
 /// an error tells what is wrong.
 pub(super) fn read(given: Option<String>) -> Result<Option<ClientId>, &'static str> {
+    read_from(NO_KEY, given)
+}
+
+/// The same for an id from whoever has the write key of this name: another one's same text is another id.
+pub(super) fn read_from(
+    key_name: &str,
+    given: Option<String>,
+) -> Result<Option<ClientId>, &'static str> {
     let Some(given) = given.filter(|id| !id.is_empty()) else {
         return Ok(None);
     };
@@ -38,9 +46,7 @@ pub(super) fn read(given: Option<String>) -> Result<Option<ClientId>, &'static s
         };
         return Ok(Some(id));
     }
-    if JUNK.contains(&given.as_str()) {
-        return Err("is no id, but what a program writes that has none");
-    }
+    not_junk(&given)?;
     if given.chars().count() > MAX_CHARS {
         return Err("has more than 100 characters");
     }
@@ -48,7 +54,7 @@ pub(super) fn read(given: Option<String>) -> Result<Option<ClientId>, &'static s
         return Err("contains the NUL character");
     }
     Ok(Some(ClientId {
-        event_id: ids::from_client_text(NO_KEY, &given),
+        event_id: ids::from_client_text(key_name, &given),
         given,
         derived: true,
     }))
@@ -57,14 +63,31 @@ pub(super) fn read(given: Option<String>) -> Result<Option<ClientId>, &'static s
 /// Gives a draft the id that its client chose, and returns the text for the answer. What is no UUID is
 /// kept beside the event, whose id does not show it.
 pub(super) fn give(id: Option<ClientId>, draft: &mut Draft) -> Option<String> {
+    give_as("id", id, draft)
+}
+
+/// The same for a contract that calls the id otherwise.
+pub(super) fn give_as(name: &str, id: Option<ClientId>, draft: &mut Draft) -> Option<String> {
     let id = id?;
     draft.event_id = Some(id.event_id);
     draft.client_id = true;
     if id.derived {
-        let property = draft.properties.entry("id");
+        let property = draft.properties.entry(name);
         property.or_insert_with(|| id.given.as_str().into());
     }
     Some(id.given)
+}
+
+/// Refuses what a program writes that has no id, of an event, a visit or a person, and does not notice:
+/// all of them would be one.
+pub(super) fn not_junk(id: &str) -> Result<(), &'static str> {
+    if JUNK.contains(&id) {
+        return Err("is no id, but what a program writes that has none");
+    }
+    match Uuid::parse_str(id) {
+        Ok(id) => not_nil(id).map(drop),
+        Err(_) => Ok(()),
+    }
 }
 
 /// Refuses the UUID that stands for none.

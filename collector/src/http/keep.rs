@@ -1,13 +1,17 @@
 //! From a draft to the answer's facts: where the event lies and, for a client that asks
 //! `?wait=stored`, whether it is a row.
 
+use crate::enrich::{Stamp, enrich};
 use crate::stored::Waited;
 use crate::{AcceptError, Accepted, Collector, Draft};
 use axum::http::Uri;
+use chrono::Utc;
 use domain::Reject;
 use domain::receipt::{Place, Receipt};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use std::time::Duration;
+use uuid::Uuid;
 
 /// How long a client that wants a row waits at most.
 const WAIT_MAX: Duration = Duration::from_secs(2);
@@ -58,12 +62,72 @@ pub(crate) async fn one(
     Ok((receipt, row))
 }
 
-/// The state of each event's row, in their order, when that was asked for.
-pub(super) async fn rows(
+/// What became of one event of a batch: its id and its row's state, or why it was refused; with what its
+/// reader wanted to remember.
+pub(super) type Outcome<T> = (T, Result<(Uuid, Option<Row>), String>);
+
+/// Keeps the good events of a batch, and says of each what became of it, in their order.
+///
+/// `read` makes a draft of one, or says what is wrong; `names` are the client's names of our fields. An
+/// error concerns the whole batch.
+pub(super) async fn batch<T>(
     collector: &Collector,
-    accepted: &[Accepted],
+    events: &[&RawValue],
+    read: impl Fn(&RawValue) -> (T, Result<Draft, String>),
+    names: &[(&str, &str)],
     wait: Wait,
-) -> Vec<Option<Row>> {
+) -> Result<Vec<Outcome<T>>, AcceptError> {
+    let mut drafts: Vec<_> = events.iter().map(|event| read(event)).collect();
+    let mut accepted = collector.accept(good(&mut drafts)).await;
+    if matches!(accepted, Err(AcceptError::Invalid(_))) {
+        // Nothing was produced. Which events break a rule is found out one by one, and only then.
+        let judged = |event: &&RawValue| {
+            let (memo, draft) = read(event);
+            (
+                memo,
+                draft.and_then(|draft| checked(collector, draft, names)),
+            )
+        };
+        drafts = events.iter().map(judged).collect();
+        accepted = collector.accept(good(&mut drafts)).await;
+    }
+    let accepted = accepted?;
+    let rows = rows(collector, &accepted, wait).await;
+    let mut kept = accepted.iter().zip(rows);
+    let outcome = |(memo, draft): (T, Result<Draft, String>)| {
+        let kept = draft.and_then(|_| {
+            let (one, row) = kept.next().ok_or("was not kept")?;
+            Ok((one.receipt.event_id, row))
+        });
+        (memo, kept)
+    };
+    Ok(drafts.into_iter().map(outcome).collect())
+}
+
+/// The good drafts, taken out of the list, which still tells where they stood.
+fn good<T>(drafts: &mut [(T, Result<Draft, String>)]) -> Vec<Draft> {
+    let good = drafts
+        .iter_mut()
+        .filter_map(|(_, draft)| draft.as_mut().ok());
+    good.map(std::mem::take).collect()
+}
+
+/// A draft that breaks none of the rules that the collector would apply to it.
+fn checked(collector: &Collector, draft: Draft, names: &[(&str, &str)]) -> Result<Draft, String> {
+    let stamp = Stamp {
+        received_at: Utc::now(),
+        boot: collector.boot(),
+        fresh_id: Uuid::nil(),
+        truncate_ip: false,
+    };
+    match enrich(draft.clone(), stamp) {
+        Ok(_) => Ok(draft),
+        Err(reject) => Err(reason(&reject, names)),
+    }
+}
+
+/// The state of each event's row, in their order, when that was asked for.
+async fn rows(collector: &Collector, accepted: &[Accepted], wait: Wait) -> Vec<Option<Row>> {
     if wait == Wait::Acknowledged {
         return vec![None; accepted.len()];
     }

@@ -3,46 +3,97 @@
 //!
 //! One file for each contract, each with a pure function from what the client sent to a draft: [`track`]
 //! (a tracking server), [`event`] (an analytics pipeline), [`events`] (one event or many), [`clicks`] (live
-//! counts). They share how
-//! a body is read (`body`), what a client's id and time mean (`id`, `time`), how a draft is kept and
-//! perhaps waited for (`keep`) and the shape of an answer (`reply`). [`alone`] is the process that serves
-//! nothing else.
+//! counts), [`v1`] (current trackers). They share how a body is read (`body`), what a client's id and time
+//! mean (`id`, `time`), what is not kept of a visitor who does not want it (`privacy`), how a draft
+//! is kept and perhaps waited for (`keep`) and the shape of an answer (`reply`). Before all of them stands
+//! the `gate`, which knows whose request it is (`address`), which pages may send (`cors`), which `keys`
+//! open, and how many are too many (`limit`), as [`settings`] say. [`serve`] has patience with clients, and
+//! [`alone`] is the process that serves nothing else.
 
+pub mod address;
 pub mod alone;
 pub(crate) mod body;
 mod clicks;
+pub mod cors;
 mod event;
 pub(crate) mod events;
+mod gate;
 mod id;
 pub(crate) mod keep;
+pub mod keys;
+mod limit;
+mod privacy;
 mod reply;
+pub mod serve;
+pub mod settings;
 mod time;
 mod track;
+mod v1;
 
+pub use address::ClientAddress;
+pub use settings::HttpSettings;
+
+use self::gate::Gate;
 use crate::Collector;
 use axum::Router;
+use axum::extract::FromRef;
 use axum::extract::Request;
 use axum::http::{Method, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, post};
+use std::sync::Arc;
+
+/// What the contracts' handlers may use.
+#[derive(Clone)]
+struct Doors {
+    collector: Collector,
+    gate: Arc<Gate>,
+}
+
+impl FromRef<Doors> for Collector {
+    fn from_ref(doors: &Doors) -> Self {
+        doors.collector.clone()
+    }
+}
 
 /// Every address at which events are taken.
-pub fn router(collector: Collector) -> Router {
-    Router::new()
+pub fn router(collector: Collector, settings: &HttpSettings) -> Router {
+    routes(collector, Arc::new(Gate::new(settings)))
+}
+
+fn routes(collector: Collector, gate: Arc<Gate>) -> Router {
+    let state = || Arc::clone(&gate);
+    let mut events = Router::new()
         .route("/track", post(track::post).fallback(track::other_method))
         .route("/event", post(event::post).fallback(event::other_method))
         .route("/events", post(events::post).fallback(event::other_method))
+        .merge(clicks::router().with_state(collector.clone()))
+        .merge(v1::routes());
+    if gate.minds_senders() {
+        events = events.layer(middleware::from_fn_with_state(state(), gate::senders));
+    }
+    events
+        // Nobody is turned away here.
         .route("/health", any(event::health))
-        .merge(clicks::router())
-        .with_state(collector)
+        .layer(middleware::from_fn_with_state(state(), gate::pages))
+        .with_state(Doors {
+            collector,
+            gate: Arc::clone(&gate),
+        })
 }
 
 /// The shop with the collector's addresses beside its own. None of the shop's layers applies to them;
-/// `GET /` stays the shop's, but for programs that ask it for JSON, which is their health check.
-pub fn mount(shop: Router, collector: Collector) -> Router {
+/// `GET /` stays the shop's, but for programs that ask it for JSON, which is their health check. The shop's
+/// requests carry a [`ClientAddress`], too.
+pub fn mount(shop: Router, collector: Collector, settings: &HttpSettings) -> Router {
+    let gate = Arc::new(Gate::new(settings));
     shop.layer(middleware::from_fn(health_for_programs))
-        .merge(router(collector))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&gate),
+            gate::known,
+        ))
+        .merge(routes(collector, gate))
 }
 
 async fn health_for_programs(request: Request, next: Next) -> Response {

@@ -46,10 +46,16 @@ pub(super) fn only_post(mut answer: Response) -> Response {
 pub(super) enum Refused {
     /// 400: tried again, it will be refused again.
     Invalid,
+    /// 401: the write key is missing or wrong.
+    Unauthorized,
     /// 408.
     Stalled,
     /// 413.
     TooLarge,
+    /// 415: written in a way that is not read here.
+    Unsupported,
+    /// 429, with the time after which to try again.
+    TooMany(Duration),
     /// 503, with the time after which to try again.
     Unavailable(Duration),
 }
@@ -59,8 +65,11 @@ impl Refused {
     pub const fn status(self) -> StatusCode {
         match self {
             Self::Invalid => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Stalled => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -69,15 +78,18 @@ impl Refused {
     pub const fn words(self) -> &'static str {
         match self {
             Self::Invalid => "invalid request",
+            Self::Unauthorized => "the write key is missing or wrong",
             Self::Stalled => "the request took too long",
             Self::TooLarge => "the request is too large",
+            Self::Unsupported => "the content type is not supported",
+            Self::TooMany(_) => "too many requests",
             Self::Unavailable(_) => "temporarily unavailable",
         }
     }
 
     /// Adds `Retry-After` where it makes sense.
     pub fn with_retry_after(self, mut answer: Response) -> Response {
-        if let Self::Unavailable(after) = self {
+        if let Self::Unavailable(after) | Self::TooMany(after) = self {
             let seconds = HeaderValue::from(after.as_secs().max(1));
             answer.headers_mut().insert(header::RETRY_AFTER, seconds);
         }

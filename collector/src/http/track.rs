@@ -3,6 +3,7 @@
 use super::body::{self, EVENT_MAX_BYTES};
 use super::id::not_nil;
 use super::keep::{self, Row, Wait, given};
+use super::privacy::Sender;
 use super::reply::{self, Refused};
 use crate::{Collector, Draft};
 use axum::extract::{Request, State};
@@ -37,7 +38,7 @@ struct Failed {
 
 /// The contract's two ways to say no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mistake {
+pub(super) enum Mistake {
     Json,
     Event,
 }
@@ -54,6 +55,7 @@ impl Mistake {
 /// `POST /track`.
 pub(super) async fn post(State(collector): State<Collector>, request: Request) -> Response {
     let wait = Wait::of(request.uri());
+    let sender = Sender::of(request.extensions());
     let body = match body::read(request.into_body(), EVENT_MAX_BYTES).await {
         Ok(body) => body,
         Err(error) => return refuse(error.into(), Mistake::Json),
@@ -62,7 +64,7 @@ pub(super) async fn post(State(collector): State<Collector>, request: Request) -
         Ok(draft) => draft,
         Err(mistake) => return refuse(Refused::Invalid, mistake),
     };
-    match keep::one(&collector, draft, wait).await {
+    match keep::one(&collector, sender.spared(draft), wait).await {
         Ok((_, row)) => done(row),
         Err(error) => refuse((&error).into(), Mistake::Event),
     }
@@ -92,7 +94,7 @@ fn done(row: Option<Row>) -> Response {
     reply::json(StatusCode::OK, &body)
 }
 
-fn refuse(refused: Refused, mistake: Mistake) -> Response {
+pub(super) fn refuse(refused: Refused, mistake: Mistake) -> Response {
     let words = match refused {
         Refused::Invalid => mistake.words(),
         other => other.words(),

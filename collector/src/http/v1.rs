@@ -1,0 +1,171 @@
+//! `POST /v1/track`, `/v1/page`, `/v1/identify` and `/v1/batch`: what current trackers and the libraries of
+//! analytics services send. Success is answered once the event is kept; of a batch each event has a result
+//! of its own, and a bad one does not stand in the way of a good one.
+//!
+//! In the order of a request: `content` makes JSON of its body, `call` makes a draft of each event, `answer`
+//! says what became of it.
+
+mod answer;
+mod call;
+mod content;
+
+use self::answer::{Outcome, Refusal};
+use self::call::{Around, Call, Fields, Method, NAMES, Visitor};
+use super::body::{self, BATCH_MAX_BYTES, BATCH_MAX_EVENTS, EVENT_MAX_BYTES};
+use super::gate::Gate;
+use super::keep::{self, Wait};
+use super::privacy::Sender;
+use super::reply::Refused;
+use super::time::Loose;
+use super::{Doors, address::ClientAddress, keys};
+use crate::{AcceptError, Collector};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use std::sync::Arc;
+
+/// The addresses of this contract.
+pub(super) fn routes() -> Router<Doors> {
+    let one = |method| {
+        let take = move |State(doors): State<Doors>, request: Request| async move {
+            let answer = take_one(&doors, method, request).await;
+            answer.unwrap_or_else(IntoResponse::into_response)
+        };
+        post(take).fallback(other_method)
+    };
+    Router::new()
+        .route("/v1/track", one(Method::Track))
+        .route("/v1/page", one(Method::Page))
+        .route("/v1/identify", one(Method::Identify))
+        .route("/v1/batch", post(batch).fallback(other_method))
+}
+
+/// Says in the words of this contract why nothing was kept.
+pub(super) fn refuse(refused: Refused) -> Response {
+    Refusal::from(refused).into_response()
+}
+
+async fn other_method() -> Response {
+    answer::other_method()
+}
+
+async fn batch(State(doors): State<Doors>, request: Request) -> Response {
+    let answer = take_batch(&doors, request).await;
+    answer.unwrap_or_else(IntoResponse::into_response)
+}
+
+/// What comes with a request besides its body.
+struct Asked {
+    received_at: DateTime<Utc>,
+    parts: Parts,
+    wait: Wait,
+    sender: Sender,
+}
+
+impl Asked {
+    /// Reads a request's body to its end, whatever is then said of it: a client that is still sending does
+    /// not hear the answer.
+    async fn read(request: Request, max: usize) -> Result<(Self, Bytes), Refusal> {
+        let received_at = Utc::now();
+        let (parts, body) = request.into_parts();
+        let body = body::read(body, max).await.map_err(Refused::from)?;
+        let asked = Self {
+            received_at,
+            wait: Wait::of(&parts.uri),
+            sender: Sender::of(&parts.extensions),
+            parts,
+        };
+        let body = content::plain(&asked.parts.headers, body, max)?;
+        Ok((asked, body))
+    }
+
+    /// The name of the write key, whose requests are counted.
+    fn key(&self, gate: &Gate, in_body: Option<&Value>) -> Result<Arc<str>, Refused> {
+        let with_request = keys::with_request(&self.parts.headers, &self.parts.uri);
+        let in_body = in_body.and_then(Value::as_str);
+        let key = gate.keys.admit(with_request.as_deref(), in_body)?;
+        gate.limits.key(&key)?;
+        Ok(key)
+    }
+
+    fn visitor(&self) -> Visitor {
+        let address = ClientAddress::of(&self.parts.extensions);
+        Visitor::of(&self.parts.headers, address)
+    }
+}
+
+async fn take_one(doors: &Doors, method: Method, request: Request) -> Result<Response, Refusal> {
+    let (asked, body) = Asked::read(request, EVENT_MAX_BYTES).await?;
+    let mut fields: Fields = content::json(&body)?;
+    let key = asked.key(&doors.gate, fields.remove(call::WRITE_KEY).as_ref())?;
+    let around = Around {
+        received_at: asked.received_at,
+        key,
+        visitor: asked.visitor(),
+        ..Around::default()
+    };
+    let call = call::read(fields, Some(method), &around);
+    let draft = call.draft.map_err(Refusal::invalid)?;
+    let draft = asked.sender.spared(draft);
+    let kept = keep::one(&doors.collector, draft, asked.wait).await;
+    match kept {
+        Ok((_, row)) => Ok(answer::success(row)),
+        Err(AcceptError::Invalid(reject)) => Err(Refusal::invalid(keep::reason(&reject, &NAMES))),
+        Err(error) => Err(Refused::from(&error).into()),
+    }
+}
+
+/// Many events, and what all of them share; keys that are not here are passed over.
+#[derive(Deserialize)]
+struct Batch<'a> {
+    #[serde(rename = "batch", borrow)]
+    events: Vec<&'a RawValue>,
+    #[serde(rename = "writeKey")]
+    write_key: Option<Value>,
+    #[serde(rename = "sentAt", default)]
+    sent_at: Loose,
+    context: Option<Fields>,
+}
+
+async fn take_batch(doors: &Doors, request: Request) -> Result<Response, Refusal> {
+    let (asked, body) = Asked::read(request, BATCH_MAX_BYTES).await?;
+    let sent: Batch<'_> = content::json(&body)?;
+    let key = asked.key(&doors.gate, sent.write_key.as_ref())?;
+    let events = sent.events;
+    let too_large = |event: &&RawValue| event.get().len() > EVENT_MAX_BYTES;
+    if events.len() > BATCH_MAX_EVENTS || events.iter().any(too_large) {
+        return Err(Refused::TooLarge.into());
+    }
+    let around = Around {
+        received_at: asked.received_at,
+        key,
+        visitor: asked.visitor(),
+        sent_at: sent.sent_at,
+        context: sent.context.unwrap_or_default(),
+    };
+    let read = |event: &RawValue| {
+        let Call { message_id, draft } = match serde_json::from_str(event.get()) {
+            Ok(fields) => call::read(fields, None, &around),
+            Err(error) => Call::none(error.to_string()),
+        };
+        (message_id, draft.map(|draft| asked.sender.spared(draft)))
+    };
+    let collector: &Collector = &doors.collector;
+    let outcomes = keep::batch(collector, &events, read, &NAMES, asked.wait).await;
+    match outcomes {
+        Ok(outcomes) => Ok(answer::results(
+            outcomes.into_iter().map(Outcome::new).collect(),
+        )),
+        Err(error) => Err(Refused::from(&error).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
