@@ -422,3 +422,16 @@ async fn what_cannot_be_kept_is_503_with_the_time_to_come_again() {
         assert_eq!(answer.header("retry-after"), "2");
     }
 }
+
+#[tokio::test]
+async fn the_script_is_served_to_any_page() {
+    let answer = start_as(&["--rate-limit-address=1"])
+        .send("GET", "/tracker.js", "")
+        .await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(answer.body.contains("sendBeacon"));
+    assert_eq!(
+        answer.header("content-type"),
+        "text/javascript; charset=utf-8"
+    );
+}

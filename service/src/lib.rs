@@ -2,9 +2,8 @@
 //!
 //! In the order in which a process uses it: what every `main` begins with ([`process`]), settings
 //! ([`settings`]), logs and metrics ([`telemetry`]), room for many connections ([`open_files`]), a port of
-//! its own ([`port`]), health ([`health`]),
-//! the settings of a Kafka client ([`kafka`]), saying once what is missing ([`outage`]) and an orderly
-//! end ([`shutdown`]).
+//! its own ([`port`]), health ([`health`]), the settings of a Kafka client ([`kafka`]), saying once what is
+//! missing ([`outage`]) and an orderly end ([`shutdown`]).
 #![warn(missing_docs)]
 
 pub mod health;

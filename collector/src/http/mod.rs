@@ -3,8 +3,9 @@
 //!
 //! One file for each contract, each with a pure function from what the client sent to a draft: [`track`]
 //! (a tracking server), [`event`] (an analytics pipeline), [`events`] (one event or many), [`clicks`] (live
-//! counts), [`v1`] (current trackers). They share how a body is read (`body`), what a client's id and time
-//! mean (`id`, `time`), what is not kept of a visitor who does not want it (`privacy`), how a draft
+//! counts), [`v1`] (current trackers), of which `tracker` hands out ours. They share how a body is read
+//! (`body`), what a client's id and time mean (`id`, `time`), what is not kept of a visitor who does not want it
+//! (`privacy`), how a draft
 //! is kept and perhaps waited for (`keep`) and the shape of an answer (`reply`). Before all of them stands
 //! the `gate`, which knows whose request it is (`address`), which pages may send (`cors`), which `keys`
 //! open, and how many are too many (`limit`), as [`settings`] say. [`serve`] has patience with clients, and
@@ -28,6 +29,7 @@ pub mod serve;
 pub mod settings;
 mod time;
 mod track;
+mod tracker;
 mod v1;
 
 pub use address::ClientAddress;
@@ -41,7 +43,7 @@ use axum::extract::Request;
 use axum::http::{Method, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{any, post};
+use axum::routing::{any, get, post};
 use std::sync::Arc;
 
 /// What the contracts' handlers may use.
@@ -76,6 +78,7 @@ fn routes(collector: Collector, gate: Arc<Gate>) -> Router {
     events
         // Nobody is turned away here.
         .route("/health", any(event::health))
+        .route("/tracker.js", get(tracker::get))
         .layer(middleware::from_fn_with_state(state(), gate::pages))
         .with_state(Doors {
             collector,
