@@ -63,8 +63,12 @@ fn flow(shared: &Shared, stored: u64) -> Flow {
 /// The line itself.
 fn line(summary: &Summary, flow: Flow) -> String {
     let clicks: i64 = summary.by_type.iter().map(|(_, count)| count).sum();
+    let bots = match summary.bot_clicks {
+        0 => String::new(),
+        clicks => format!(", {clicks} clicks of bots"),
+    };
     let mut line = format!(
-        "last {} s: {} users, {clicks} clicks{}, top pages{}; {:.1} rows/s, lag ",
+        "last {} s: {} users, {clicks} clicks{}, top pages{}{bots}; {:.1} rows/s, lag ",
         EVERY.as_secs(),
         summary.unique_users,
         list(&summary.by_type, " (", ")"),
@@ -109,10 +113,11 @@ mod tests {
             unique_users: 2,
             by_type: vec![("page_view".into(), 9), ("buy".into(), 1)],
             top_pages: vec![("/".into(), 7)],
+            bot_clicks: 4,
         };
         assert_eq!(
             line(&summary, FLOW),
-            "last 30 s: 2 users, 10 clicks (page_view 9, buy 1), top pages / 7; 11.3 rows/s, lag 3 in 6 partitions"
+            "last 30 s: 2 users, 10 clicks (page_view 9, buy 1), top pages / 7, 4 clicks of bots; 11.3 rows/s, lag 3 in 6 partitions"
         );
     }
 

@@ -4,11 +4,12 @@
 //! as a function, and the same code runs in the server and in the browser.
 //! The modules stand in the order in which a click passes through them:
 //! what can be chosen ([`catalogue`], [`choice`]), who chose it ([`username`]),
-//! which click it is ([`ids`]), what is recorded ([`event`]), how it travels
+//! which click it is ([`ids`]), what is recorded ([`event`]), with what it was sent ([`agent`]), how it travels
 //! ([`wire`]), why it can be turned away ([`reject`]), where it lies in Kafka
 //! ([`offset`]), what the visitor is told ([`receipt`]) and how the books are kept ([`report`]).
 #![warn(missing_docs)]
 
+pub mod agent;
 pub mod catalogue;
 pub mod choice;
 pub mod event;

@@ -3,7 +3,8 @@
 --
 -- Small batches are nothing but this statement, in autocommit: a client that freezes holds no transaction open. For
 -- large ones most rows have been copied into the tables before it, in the same transaction (`store::copy`); then
--- `$9` to `$26` hold only the other events, and `$34` to `$39` what the copied ones add to the counts.
+-- `$9` to `$26` and `$56` to `$59` hold only the other events, `$34` to `$39` and `$60` what the copied ones add to
+-- the counts.
 --
 -- Everything hangs on the lease: without its row, `batch` and all other givens are empty, and so is all that follows.
 -- Every part runs on one snapshot and hands on what it really inserted by RETURNING; so the counts are those of rows
@@ -25,11 +26,12 @@ batch AS MATERIALIZED (
     FROM unnest(
         $9::bigint[], $10::uuid[], $11::boolean[], $12::timestamptz[], $13::timestamptz[], $14::text[],
         $15::text[], $16::text[], $17::text[], $18::text[], $19::text[], $20::text[], $21::text[],
-        $22::text[], $23::integer[], $24::uuid[], $25::jsonb[], $26::jsonb[]
+        $22::text[], $23::integer[], $24::uuid[], $25::jsonb[], $26::jsonb[],
+        $56::text[], $57::text[], $58::text[], $59::text[]
     ) AS given (
         kafka_offset, event_id, client_id, received_at, occurred_at, type,
         username, session_id, url, path, referrer, user_agent, ip,
-        source, count, boot, properties, choice
+        source, count, boot, properties, choice, browser, system, device, bot
     )
     WHERE EXISTS (SELECT FROM lease)
 ),
@@ -55,18 +57,18 @@ stored AS (
     INSERT INTO events (
         event_id, received_at, client_id, type, username, session_id, url, path, referrer,
         user_agent, ip, occurred_at, source, count, boot, properties, choice,
-        kafka_partition, kafka_offset
+        kafka_partition, kafka_offset, browser, system, device, bot
     )
     SELECT
         event_id, received_at, client_id, type, username, session_id, url, path, referrer,
         user_agent, ip, occurred_at, source, count, boot, properties, choice,
-        $2, kafka_offset
+        $2, kafka_offset, browser, system, device, bot
     FROM batch
     WHERE NOT client_id OR kafka_offset IN (SELECT kafka_offset FROM claimed)
     ORDER BY event_id, received_at, kafka_offset
     ON CONFLICT (event_id, received_at) DO NOTHING
     RETURNING
-        event_id, received_at, type, username, occurred_at, count, choice, kafka_offset,
+        event_id, received_at, type, username, occurred_at, count, choice, kafka_offset, bot,
         coalesce(boot, '00000000-0000-0000-0000-000000000000') AS boot
 ),
 -- The events that are no rows because their id is there already.
@@ -113,27 +115,27 @@ cart AS (
     WHERE type = 'add_to_cart' AND username IS NOT NULL AND choice IS NOT NULL
     ON CONFLICT (username, creation_timestamp, event_id) DO NOTHING
 ),
--- What is new, by minute and type; the rollups add it up.
+-- What is new, by minute, type and whether a program sent it; the rollups add it up.
 counted AS MATERIALIZED (
-    SELECT bucket, type, sum(events) AS events, sum(clicks) AS clicks
+    SELECT bucket, type, bot, sum(events) AS events, sum(clicks) AS clicks
     FROM (
         SELECT
             date_bin('1 minute', occurred_at, '2000-01-01 00:00:00+00') AS bucket, type,
-            1 AS events, count AS clicks
+            bot IS NOT NULL AS bot, 1 AS events, count AS clicks
         FROM stored
         UNION ALL
-        SELECT bucket, type, events, clicks
-        FROM unnest($34::timestamptz[], $35::text[], $36::bigint[], $37::bigint[])
-            AS copied (bucket, type, events, clicks)
+        SELECT bucket, type, bot, events, clicks
+        FROM unnest($34::timestamptz[], $35::text[], $60::boolean[], $36::bigint[], $37::bigint[])
+            AS copied (bucket, type, bot, events, clicks)
         WHERE EXISTS (SELECT FROM lease)
     ) AS new
-    GROUP BY bucket, type
+    GROUP BY bucket, type, bot
 ),
 minutes AS (
-    INSERT INTO rollup_minute AS rollup (bucket, type, kafka_partition, events, clicks)
-    SELECT bucket, type, $2, events, clicks
+    INSERT INTO rollup_minute AS rollup (bucket, type, kafka_partition, bot, events, clicks)
+    SELECT bucket, type, $2, bot, events, clicks
     FROM counted
-    ON CONFLICT (bucket, type, kafka_partition) DO UPDATE
+    ON CONFLICT (bucket, type, kafka_partition, bot) DO UPDATE
     SET events = rollup.events + excluded.events, clicks = rollup.clicks + excluded.clicks
 ),
 ever AS (

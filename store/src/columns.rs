@@ -1,7 +1,9 @@
 //! A batch turned on its side: one array for each column, all of one length, as `unnest` takes them.
 
+use crate::agents::Agents;
 use crate::ingest::RejectedRecord;
 use chrono::{DateTime, Utc};
+use domain::agent::{Agent, Bot};
 use domain::report::{CollectorReport, SpoolReport};
 use domain::{Choice, Event, LastSeen, Source};
 use serde_json::{Map, Value};
@@ -30,11 +32,21 @@ pub(crate) struct EventColumns<'a> {
     pub boot: Vec<Option<Uuid>>,
     pub properties: Vec<Json<&'a Map<String, Value>>>,
     pub choice: Vec<Option<Json<&'a Choice>>>,
+    pub browser: Vec<Option<&'static str>>,
+    pub system: Vec<Option<&'static str>>,
+    pub device: Vec<Option<&'static str>>,
+    pub bot: Vec<Option<&'static str>>,
 }
 
 impl<'a> EventColumns<'a> {
-    pub(crate) fn of(events: impl Iterator<Item = &'a (LastSeen, Event)> + Clone) -> Self {
+    pub(crate) fn of(
+        events: impl Iterator<Item = &'a (LastSeen, Event)> + Clone,
+        agents: &Agents,
+    ) -> Self {
         let each = || events.clone().map(|(_, event)| event);
+        let agents: Vec<Agent> = agents.of(each());
+        let of_agents =
+            |tell: fn(&Agent) -> Option<&'static str>| agents.iter().map(tell).collect();
         Self {
             kafka_offset: events.clone().map(|(offset, _)| offset.0).collect(),
             event_id: each().map(|e| e.event_id).collect(),
@@ -54,6 +66,10 @@ impl<'a> EventColumns<'a> {
             boot: each().map(|e| e.boot).collect(),
             properties: each().map(|e| Json(&e.properties)).collect(),
             choice: each().map(|e| e.choice.as_ref().map(Json)).collect(),
+            browser: of_agents(|agent| agent.browser),
+            system: of_agents(|agent| agent.system),
+            device: of_agents(|agent| agent.device),
+            bot: of_agents(|agent| agent.bot.map(Bot::as_str)),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A handle to Postgres that exists before Postgres does, and on which nothing waits for ever.
 
+use crate::agents::Agents;
 use crate::copy::Optimism;
 use crate::error::StoreError;
 use sqlx::pool::PoolConnection;
@@ -52,6 +53,7 @@ pub struct Store {
     pub(crate) lock_timeout: Duration,
     pub(crate) copy_from: usize,
     pub(crate) optimism: Arc<Optimism>,
+    pub(crate) agents: Arc<Agents>,
 }
 
 impl Store {
@@ -75,6 +77,7 @@ impl Store {
             lock_timeout: options.lock_timeout,
             copy_from: options.copy_from,
             optimism: Arc::default(),
+            agents: Arc::default(),
         })
     }
 

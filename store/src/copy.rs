@@ -13,6 +13,7 @@
 mod binary;
 mod plan;
 
+use crate::agents::Agents;
 use crate::columns::EventColumns;
 use crate::ingest::{Batch, Outcome, ingest};
 use binary::Rows;
@@ -39,7 +40,11 @@ pub(crate) enum Attempt {
 
 /// Writes a batch by COPY. After any error nothing of it is there, except that an error of the connection at the very
 /// end leaves the outcome unknown.
-pub(crate) async fn write(connection: &mut PgConnection, batch: &Batch) -> sqlx::Result<Attempt> {
+pub(crate) async fn write(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    agents: &Agents,
+) -> sqlx::Result<Attempt> {
     let (topic, partition) = (&batch.key.topic, batch.key.partition);
     let mut transaction = connection.begin().await?;
     sqlx::query_file!("queries/mark_writer.sql", topic, i64::from(partition))
@@ -62,10 +67,11 @@ pub(crate) async fn write(connection: &mut PgConnection, batch: &Batch) -> sqlx:
     let mut plan = Plan::of(&batch.events);
     let claimed = claim(&mut transaction, partition, &plan).await?;
     plan.keep_claimed(&claimed);
+    let senders = agents.of(plan.copied.iter().map(|(_, event)| event));
     let mut rows = Rows::new(binary::EVENTS);
     let mut events = transaction.copy_in_raw(binary::EVENTS.sql).await?;
-    for placed in &plan.copied {
-        rows.event(placed, partition, now);
+    for (placed, agent) in plan.copied.iter().zip(&senders) {
+        rows.event(placed, agent, partition, now);
         if rows.len() >= PART_BYTES {
             events.send(rows.bytes()).await?;
             rows.clear();
@@ -75,8 +81,8 @@ pub(crate) async fn write(connection: &mut PgConnection, batch: &Batch) -> sqlx:
     events.finish().await?;
     write_cart(&mut transaction, &plan.cart()).await?;
 
-    let rest = EventColumns::of(plan.rest.iter().copied());
-    let outcome = ingest(&mut transaction, batch, &rest, &plan.counts()).await?;
+    let rest = EventColumns::of(plan.rest.iter().copied(), agents);
+    let outcome = ingest(&mut transaction, batch, &rest, &plan.counts(&senders)).await?;
     if !outcome.held {
         transaction.rollback().await?;
         return Ok(Attempt::Fenced);

@@ -76,6 +76,7 @@ pub struct Ingested {
 pub(crate) struct Copied<'a> {
     pub minute: Vec<DateTime<Utc>>,
     pub minute_type: Vec<&'a str>,
+    pub minute_bot: Vec<bool>,
     pub minute_events: Vec<i64>,
     pub minute_clicks: Vec<i64>,
     pub boot: Vec<Uuid>,
@@ -98,7 +99,10 @@ impl Store {
     pub async fn ingest(&self, batch: &Batch) -> Result<Ingested, IngestError> {
         let mut session = self.session().await?;
         if batch.events.len() >= self.copy_from && self.optimism.tries() {
-            match self.answer(copy::write(&mut session, batch)).await {
+            match self
+                .answer(copy::write(&mut session, batch, &self.agents))
+                .await
+            {
                 Ok(attempt) => {
                     session.finish();
                     self.optimism.confirmed();
@@ -121,7 +125,8 @@ impl Store {
                 },
             }
         }
-        let (events, nothing) = (EventColumns::of(batch.events.iter()), Copied::default());
+        let events = EventColumns::of(batch.events.iter(), &self.agents);
+        let nothing = Copied::default();
         let statement = ingest(&mut session, batch, &events, &nothing);
         let outcome = self.answer(statement).await?;
         session.finish();
@@ -240,6 +245,11 @@ pub(crate) async fn ingest(
         &reports.spool_bytes,
         &reports.spool_reporter,
         &reports.spool_reported_at,
+        &events.browser as &[Option<&str>],
+        &events.system as &[Option<&str>],
+        &events.device as &[Option<&str>],
+        &events.bot as &[Option<&str>],
+        &copied.minute_bot,
     )
     .fetch_one(connection)
     .await?;

@@ -10,6 +10,7 @@
 //! their next move.
 #![warn(missing_docs)]
 
+mod agents;
 pub mod balance;
 pub mod clicks;
 mod columns;

@@ -7,12 +7,14 @@ use chrono::{DateTime, Utc};
 /// Events written since some time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Different usernames.
+    /// Different usernames of people.
     pub unique_users: i64,
-    /// Clicks (the sum of `count`) by type, the most frequent first.
+    /// People's clicks (the sum of `count`) by type, the most frequent first.
     pub by_type: Vec<(String, i64)>,
-    /// Page views by path, the most frequent first, ten at most.
+    /// People's page views by path, the most frequent first, ten at most.
     pub top_pages: Vec<(String, i64)>,
+    /// Clicks of programs.
+    pub bot_clicks: i64,
 }
 
 impl Store {
@@ -29,6 +31,7 @@ impl Store {
             match (row.what.as_str(), row.name) {
                 ("type", Some(name)) => summary.by_type.push((name, row.n)),
                 ("page", Some(name)) => summary.top_pages.push((name, row.n)),
+                ("bots", None) => summary.bot_clicks = row.n,
                 _ => summary.unique_users = row.n,
             }
         }

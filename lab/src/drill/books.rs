@@ -30,10 +30,10 @@ const DISAGREEMENTS: [(&str, &str); 5] = [
         "minutes whose rollup is not the sum of its events",
         "SELECT count(*) FROM
             (SELECT date_bin('1 minute', occurred_at, '2000-01-01 00:00:00+00') AS bucket, type,
-                    count(*) AS events, sum(count) AS clicks FROM events GROUP BY 1, 2) AS e
+                    bot IS NOT NULL AS bot, count(*) AS events, sum(count) AS clicks FROM events GROUP BY 1, 2, 3) AS e
          FULL JOIN
-            (SELECT bucket, type, sum(events) AS events, sum(clicks) AS clicks
-             FROM rollup_minute GROUP BY 1, 2) AS r USING (bucket, type)
+            (SELECT bucket, type, bot, sum(events) AS events, sum(clicks) AS clicks
+             FROM rollup_minute GROUP BY 1, 2, 3) AS r USING (bucket, type, bot)
          WHERE (e.events, e.clicks) IS DISTINCT FROM (r.events, r.clicks)",
     ),
     (

@@ -2,6 +2,7 @@
 //! "send" function would write them.
 
 use chrono::{DateTime, Utc};
+use domain::agent::{Agent, Bot};
 use domain::{Event, LastSeen};
 use uuid::Uuid;
 
@@ -19,9 +20,9 @@ pub(crate) const EVENTS: Table = Table {
     sql: "COPY events (
         event_id, received_at, client_id, type, username, session_id, url, path, referrer,
         user_agent, ip, occurred_at, source, count, boot, properties, choice,
-        kafka_partition, kafka_offset, stored_at
+        kafka_partition, kafka_offset, stored_at, browser, system, device, bot
     ) FROM STDIN (FORMAT binary)",
-    columns: 20,
+    columns: 24,
 };
 
 /// The format's signature, no flags, no extension of the header.
@@ -70,6 +71,7 @@ impl Rows {
     pub(crate) fn event(
         &mut self,
         (offset, event): &(LastSeen, Event),
+        agent: &Agent,
         partition: i32,
         stored_at: DateTime<Utc>,
     ) {
@@ -98,6 +100,10 @@ impl Rows {
         self.field(&partition.to_be_bytes());
         self.field(&offset.0.to_be_bytes());
         self.time(stored_at);
+        let bot = agent.bot.map(Bot::as_str);
+        for name in [agent.browser, agent.system, agent.device, bot] {
+            self.optional(name, Self::text);
+        }
     }
 
     fn begin(&mut self) {

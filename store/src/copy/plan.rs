@@ -3,6 +3,7 @@
 
 use crate::ingest::Copied;
 use chrono::{DateTime, NaiveDateTime, Utc};
+use domain::agent::Agent;
 use domain::catalogue::{Category, Gender, Size, Style};
 use domain::{Event, EventType, LastSeen};
 use std::collections::{BTreeMap, HashSet};
@@ -52,22 +53,24 @@ impl<'a> Plan<'a> {
         cart
     }
 
-    /// What the copied events add to the rollups and to the books.
-    pub(crate) fn counts(&self) -> Copied<'a> {
-        let mut minutes: BTreeMap<(DateTime<Utc>, &str), (i64, i64)> = BTreeMap::new();
+    /// What the copied events add to the rollups and to the books, given who sent each of them.
+    pub(crate) fn counts(&self, agents: &[Agent]) -> Copied<'a> {
+        let mut minutes: BTreeMap<(DateTime<Utc>, &str, bool), (i64, i64)> = BTreeMap::new();
         let mut boots: BTreeMap<Uuid, i64> = BTreeMap::new();
-        for (_, event) in &self.copied {
+        for ((_, event), agent) in self.copied.iter().zip(agents) {
+            let (minute, event_type) = (minute_of(event.occurred_at), event.event_type.as_str());
             let minute = minutes
-                .entry((minute_of(event.occurred_at), event.event_type.as_str()))
+                .entry((minute, event_type, agent.bot.is_some()))
                 .or_default();
             minute.0 += 1;
             minute.1 += i64::from(event.count);
             *boots.entry(event.boot.unwrap_or_default()).or_default() += 1;
         }
         let mut counts = Copied::default();
-        for ((minute, event_type), (events, clicks)) in minutes {
+        for ((minute, event_type, bot), (events, clicks)) in minutes {
             counts.minute.push(minute);
             counts.minute_type.push(event_type);
+            counts.minute_bot.push(bot);
             counts.minute_events.push(events);
             counts.minute_clicks.push(clicks);
         }
@@ -120,6 +123,7 @@ fn minute_of(time: DateTime<Utc>) -> DateTime<Utc> {
 mod tests {
     use super::*;
     use domain::Source;
+    use domain::agent::Bot;
 
     fn event(offset: i64, id: u128, client_id: bool) -> Placed {
         let at = DateTime::from_timestamp_micros(1_790_000_099_999_999).unwrap_or_default();
@@ -181,7 +185,8 @@ mod tests {
         ];
         events[1].1.occurred_at += chrono::TimeDelta::microseconds(1);
         events[2].1.boot = Some(Uuid::from_u128(7));
-        let counts = Plan::of(&events).counts();
+        let people = [Agent::default(); 3];
+        let counts = Plan::of(&events).counts(&people);
         let minutes: Vec<_> = counts.minute.iter().map(DateTime::timestamp).collect();
         assert_eq!(minutes, [1_790_000_040, 1_790_000_100]);
         assert_eq!(
@@ -192,6 +197,19 @@ mod tests {
             (counts.boot, counts.boot_events),
             (vec![Uuid::nil(), Uuid::from_u128(7)], vec![2, 1])
         );
+    }
+
+    #[test]
+    fn programs_are_counted_apart_from_people() {
+        let events = [event(0, 1, false), event(1, 2, false), event(2, 3, false)];
+        let program = Agent {
+            bot: Some(Bot::Crawler),
+            ..Agent::default()
+        };
+        let counts = Plan::of(&events).counts(&[Agent::default(), program, program]);
+        assert_eq!(counts.minute_bot, [false, true]);
+        assert_eq!(counts.minute_events, [1, 2]);
+        assert_eq!(counts.boot_events, [3], "the books count both");
     }
 
     #[test]

@@ -11,6 +11,8 @@ use uuid::Uuid;
 
 const SEEDS: u64 = 6;
 
+const SAFARI: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1";
+
 /// A store that copies every batch, or none.
 fn copies(pool: &PgPool, all: bool) -> Store {
     let options = StoreOptions {
@@ -47,6 +49,12 @@ impl Dice {
         [None, Some(BOOT), Some(Uuid::from_u128(9))][usize::try_from(self.roll(3)).unwrap()]
     }
 
+    /// A person's, a program's, or that of somebody unknown.
+    fn user_agent(&mut self) -> Option<String> {
+        let all = [None, Some(""), Some("curl/8.7.1"), Some(SAFARI)];
+        all[usize::try_from(self.roll(4)).unwrap()].map(str::to_owned)
+    }
+
     /// An event that was never there, of any kind.
     fn event(&mut self, n: u32) -> Event {
         let mut event = if self.one_in(2) {
@@ -58,6 +66,7 @@ impl Dice {
         event.event_id = Uuid::from_u64_pair(self.roll(u64::MAX), u64::from(n));
         event.client_id = self.one_in(3);
         event.boot = self.boot();
+        event.user_agent = self.user_agent();
         event.count = i32::try_from(1 + self.roll(3)).unwrap();
         event.occurred_at -= TimeDelta::milliseconds(i64::try_from(self.roll(200_000)).unwrap());
         if self.one_in(50) {

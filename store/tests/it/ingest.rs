@@ -7,6 +7,8 @@ use sqlx::PgPool;
 use store::{Holder, IngestError, Ingested, Lease, Store};
 use uuid::Uuid;
 
+const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+
 #[sqlx::test(migrations = "../migrations")]
 async fn a_batch_becomes_rows_rejects_counts_and_an_offset(pool: PgPool) {
     let store = store(&pool).await;
@@ -43,11 +45,12 @@ async fn a_batch_becomes_rows_rejects_counts_and_an_offset(pool: PgPool) {
     assert_eq!(number(&pool, "SELECT count(*) FROM message_ids").await, 0);
     assert_eq!(books(&pool, BOOT).await, (2, 0, 0));
     assert_eq!(books(&pool, Uuid::nil()).await, (1, 0, 2));
-    let rollup: Vec<(DateTime<Utc>, String, i32, i64, i64)> =
-        sqlx::query_as("SELECT * FROM rollup_minute ORDER BY type")
-            .fetch_all(&pool)
-            .await
-            .unwrap();
+    let rollup: Vec<(DateTime<Utc>, String, i32, i64, i64)> = sqlx::query_as(
+        "SELECT bucket, type, kafka_partition, events, clicks FROM rollup_minute ORDER BY type",
+    )
+    .fetch_all(&pool)
+    .await
+    .unwrap();
     assert_eq!(
         rollup,
         [
@@ -67,6 +70,7 @@ async fn every_field_of_an_event_is_in_its_row(pool: PgPool) {
     let mut event = by_client(cart_event(1));
     event.occurred_at = noon() - TimeDelta::hours(30);
     event.referrer = Some("http://example.org/".into());
+    event.user_agent = Some(FIREFOX.into());
     event.properties.insert(
         "deep".into(),
         serde_json::json!({"list": [1, 2.5, null, "ü"]}),
@@ -86,7 +90,8 @@ async fn every_field_of_an_event_is_in_its_row(pool: PgPool) {
         "event_id": event.event_id, "received_at": "2026-03-15T12:00:00.000001+00:00",
         "client_id": true, "type": "add_to_cart", "username": "user 1", "session_id": "session",
         "url": "http://127.0.0.1:8501/cart?x=1", "path": "/cart", "referrer": "http://example.org/",
-        "user_agent": "Mozilla/5.0", "ip": "127.0.0.1",
+        "user_agent": FIREFOX, "ip": "127.0.0.1",
+        "browser": "Firefox", "system": "Linux", "device": "computer", "bot": null,
         "occurred_at": "2026-03-14T06:00:00+00:00", "source": "shop", "count": 1, "boot": BOOT,
         "properties": {"deep": {"list": [1, 2.5, null, "ü"]}},
         "choice": {"category": "shirt", "gender": "woman", "style": "Hawaiian shirt", "size": "M",
@@ -110,6 +115,58 @@ async fn every_field_of_an_event_is_in_its_row(pool: PgPool) {
         value
     };
     assert_eq!(without_times(row), without_times(expected));
+    store.close().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn programs_have_a_reason_and_are_counted_apart_from_people(pool: PgPool) {
+    let store = store(&pool).await;
+    let lease = acquire(&store, 0).await;
+    let of = |n: u32, user_agent: Option<&str>| Event {
+        user_agent: user_agent.map(str::to_owned),
+        ..page_view(n, "/")
+    };
+    let events = vec![
+        of(1, Some(FIREFOX)),
+        of(2, None),
+        of(3, Some("")),
+        of(4, Some("curl/8.7.1")),
+        of(
+            5,
+            Some("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"),
+        ),
+        of(
+            6,
+            Some(
+                "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/139.0.0.0 Safari/537.36",
+            ),
+        ),
+    ];
+    store.ingest(&batch(0, &lease, events, 0)).await.unwrap();
+
+    let rows: Vec<(Option<String>, Option<String>)> =
+        sqlx::query_as("SELECT browser, bot FROM events ORDER BY kafka_offset")
+            .fetch_all(&pool)
+            .await
+            .unwrap();
+    let person = |browser: Option<&str>| (browser.map(str::to_owned), None);
+    let program = |why: &str| (None, Some(why.to_owned()));
+    assert_eq!(
+        rows,
+        [
+            person(Some("Firefox")),
+            person(None),
+            program("no user agent"),
+            program("HTTP library"),
+            program("crawler"),
+            program("headless browser"),
+        ]
+    );
+    let people = "SELECT sum(events)::bigint FROM rollup_minute WHERE NOT bot";
+    assert_eq!(number(&pool, people).await, 2);
+    let programs = "SELECT sum(events)::bigint FROM rollup_minute WHERE bot";
+    assert_eq!(number(&pool, programs).await, 4);
+    assert_eq!(books(&pool, BOOT).await, (6, 0, 0), "the books count all");
     store.close().await;
 }
 

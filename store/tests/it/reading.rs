@@ -184,7 +184,7 @@ async fn the_summary_counts_users_types_and_pages_of_its_window(pool: PgPool) {
         received_at: noon() - TimeDelta::days(8),
         ..page_view(91, "/too-late")
     };
-    // Users 1, 2 and 3; a cart's path is no page view.
+    // Users 1, 2 and 3, and 4, who is a program; a cart's path is no page view.
     let mut events = vec![
         old,
         late.clone(),
@@ -195,6 +195,11 @@ async fn the_summary_counts_users_types_and_pages_of_its_window(pool: PgPool) {
         page_view(2, "/b"),
         page_view(3, "/c"),
     ];
+    events.push(Event {
+        user_agent: Some("curl/8.7.1".into()),
+        count: 50,
+        ..page_view(4, "/a")
+    });
     events.extend((100..112).map(|n| Event {
         username: Some("user 1".into()),
         ..page_view(n, &format!("/{n}"))
@@ -211,6 +216,7 @@ async fn the_summary_counts_users_types_and_pages_of_its_window(pool: PgPool) {
     let summary = store.summary(noon()).await.unwrap();
 
     assert_eq!(summary.unique_users, 3);
+    assert_eq!(summary.bot_clicks, 50);
     assert_eq!(
         summary.by_type,
         [("page_view".into(), 18), ("add_to_cart".into(), 2)]

@@ -157,7 +157,7 @@ pub async fn everything(pool: &PgPool) -> serde_json::Value {
             'ids', (SELECT jsonb_agg(to_jsonb(t) ORDER BY event_id) FROM message_ids t),
             'rejects', (SELECT jsonb_agg(to_jsonb(t) ORDER BY kafka_offset) FROM rejected_events t),
             'balance', (SELECT jsonb_agg(to_jsonb(t) ORDER BY boot, kafka_partition) FROM balance t),
-            'rollup', (SELECT jsonb_agg(to_jsonb(t) ORDER BY bucket, type, kafka_partition) FROM rollup_minute t),
+            'rollup', (SELECT jsonb_agg(to_jsonb(t) ORDER BY bucket, type, kafka_partition, bot) FROM rollup_minute t),
             'ever', (SELECT jsonb_agg(to_jsonb(t) ORDER BY type, topic, kafka_partition) FROM rollup_ever t),
             'leases', (SELECT jsonb_agg(to_jsonb(t) ORDER BY topic, partition) FROM partition_leases t)
         )",
