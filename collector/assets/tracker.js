@@ -52,7 +52,7 @@
   const newId = () =>
     Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
-  // A visit ends half an hour after its last event.
+  // A visit ends half an hour after its last event. On the collector's own pages it has a cookie that counts more.
   const visit = () => {
     const cookie = attempt(() => document.cookie.match(/(?:^|; )clickshop_visit=(\w+)/));
     const now = Date.now();
@@ -119,7 +119,7 @@
   // A request that outlives the page, but whose answer then nobody hears.
   const post = (ids) => {
     busy = true;
-    const request = { method: "POST", body: bodyOf(ids), keepalive: true, credentials: "omit" };
+    const request = { method: "POST", body: bodyOf(ids), keepalive: true };
     fetch(endpoint, request).then((answer) => settle(ids, answer), () => settle(ids));
   };
 

@@ -274,3 +274,106 @@ async fn who_does_not_want_to_be_followed_is_only_counted(#[case] header: &str) 
         }
     }
 }
+
+/// An event of a page of the collector's own site.
+fn own_page(address: &str) -> request::Builder {
+    Request::post(address)
+        .header("sec-fetch-site", "same-origin")
+        .header("user-agent", "a browser")
+}
+
+#[tokio::test]
+async fn a_visit_is_known_by_its_cookie_for_half_an_hour() {
+    let server = start(&[]);
+    let first = from(&server, "10.0.0.1", own_page("/track"), CONTRACTS[0].1).await;
+    let cookie = first.header("set-cookie").to_owned();
+    let (pair, kept) = cookie.split_once("; ").unwrap();
+    assert_eq!(kept, "Path=/; Max-Age=1800; HttpOnly; SameSite=Lax");
+    for (address, body) in &CONTRACTS[1..] {
+        let request = own_page(address).header("cookie", pair);
+        let answer = from(&server, "10.0.0.1", request, body).await;
+        assert!(answer.status.is_success(), "{address}: {}", answer.body);
+        assert_eq!(
+            answer.header("set-cookie"),
+            cookie,
+            "{address}: half an hour from now"
+        );
+    }
+    let (_, visit) = pair.split_once('=').unwrap();
+    for record in server.records(CONTRACTS.len()) {
+        assert_eq!(record["session_id"], visit, "{record}");
+        assert_eq!(record["user_agent"], "a browser");
+        assert_eq!(record["ip"], "10.0.0.1");
+    }
+}
+
+#[rstest]
+#[case::a_program(&[])]
+#[case::another_sites_page(&[("origin", "https://a.example"), ("sec-fetch-site", "cross-site")])]
+#[case::who_asks_for_it(&[("sec-fetch-site", "same-origin"), ("dnt", "1")])]
+#[tokio::test]
+async fn others_get_no_cookie(#[case] lines: &[(&str, &str)]) {
+    let server = start(&["--respect-dnt"]);
+    for (address, body) in CONTRACTS {
+        let request = lines.iter().fold(Request::post(address), |request, line| {
+            request.header(line.0, line.1)
+        });
+        let answer = from(&server, "10.0.0.1", request, body).await;
+        assert!(answer.status.is_success(), "{address}: {}", answer.body);
+        assert_eq!(answer.header("set-cookie"), "");
+    }
+    for record in server.records(CONTRACTS.len()) {
+        assert_eq!(record.get("session_id"), None, "{record}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_begins_no_visit() {
+    let answer = from(&start(&[]), "10.0.0.1", own_page("/event"), "{").await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert_eq!(answer.header("set-cookie"), "");
+}
+
+#[tokio::test]
+async fn a_browser_that_says_nothing_is_told_from_one_that_nobody_knows() {
+    let server = start(&["--respect-dnt"]);
+    let page = || Request::post("/event").header("origin", "https://a.example");
+    let quiet = page();
+    let program = Request::post("/event");
+    let spared = page()
+        .header("user-agent", "Mozilla/5.0")
+        .header("dnt", "1");
+    for request in [quiet, program, spared] {
+        let answer = from(&server, "10.0.0.1", request, CONTRACTS[1].1).await;
+        assert!(answer.status.is_success());
+    }
+    let records = server.records(3);
+    assert_eq!(records[0]["user_agent"], "", "no browser says nothing");
+    assert_eq!(records[1].get("user_agent"), None);
+    assert_eq!(records[2].get("user_agent"), None);
+}
+
+#[tokio::test]
+async fn who_knows_the_visit_keeps_it_and_gets_no_cookie() {
+    let server = start(&[]);
+    let body = r#"{"type":"click","session_id":"theirs"}"#;
+    let answer = from(&server, "10.0.0.1", own_page("/event"), body).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED);
+    assert_eq!(answer.header("set-cookie"), "");
+    assert_eq!(server.records(1)[0]["session_id"], "theirs");
+}
+
+#[tokio::test]
+async fn on_the_shops_pages_our_script_is_on_the_shops_visit() {
+    let server = start(&[]);
+    let visit = "5bd1e995-0000-4000-8000-000000000001";
+    let body = r#"{"context":{"library":{"name":"tracker.js"}},"batch":[{"type":"page","anonymousId":"its-own"}]}"#;
+    let with = own_page("/v1/batch").header("cookie", format!("session_id={visit}"));
+    for request in [own_page("/v1/batch"), with] {
+        let answer = from(&server, "10.0.0.1", request, body).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    }
+    let records = server.records(2);
+    assert_eq!(records[0]["session_id"], "its-own");
+    assert_eq!(records[1]["session_id"], visit);
+}

@@ -1,12 +1,11 @@
 //! Cookies: read without trust, written so that no script can read them.
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue};
+use collector::http::visit;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// Who the visitor says to be.
 pub const USERNAME: &str = "username";
-/// Which visit it is.
-pub const SESSION: &str = "session_id";
 /// What lies in the cart.
 pub const CART: &str = "cart";
 /// The JSON of one click, sent only with requests for that click's receipt.
@@ -17,19 +16,9 @@ const VALUE_MAX_BYTES: usize = 3800;
 
 /// The decoded value of a cookie; none when it is absent or no UTF-8.
 pub fn read(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';'))
-        .find_map(|pair| {
-            let (key, value) = pair.trim().split_once('=')?;
-            (key == name).then_some(value)
-        })
-        .and_then(|value| {
-            let text = percent_decode_str(value).decode_utf8().ok()?;
-            Some(text.into_owned())
-        })
+    let value = visit::cookie(headers, name)?;
+    let text = percent_decode_str(value).decode_utf8().ok()?;
+    Some(text.into_owned())
 }
 
 /// A cookie to set: for `path`, for `max_age_s` seconds or until the browser is closed.
@@ -50,6 +39,7 @@ pub fn set(name: &str, value: &str, path: &str, max_age_s: Option<u32>) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::http::header;
     use proptest::prelude::*;
 
     fn sent_back(cookie: &HeaderValue) -> HeaderMap {
@@ -68,11 +58,8 @@ mod tests {
 
     #[test]
     fn no_script_can_read_a_cookie_and_no_other_site_can_post_with_it() {
-        let cookie = set(SESSION, "x", "/", Some(60)).unwrap();
-        assert_eq!(
-            cookie,
-            "session_id=x; Path=/; Max-Age=60; HttpOnly; SameSite=Lax"
-        );
+        let cookie = set(CART, "x", "/", Some(60)).unwrap();
+        assert_eq!(cookie, "cart=x; Path=/; Max-Age=60; HttpOnly; SameSite=Lax");
     }
 
     #[test]

@@ -7,9 +7,9 @@ use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use collector::Draft;
-use collector::http::ClientAddress;
+use collector::http::{ClientAddress, Sender, Visit, user_agent};
 use domain::event::limits;
-use domain::{Choice, Source, Username};
+use domain::{Choice, EventType, Source, Username};
 use std::convert::Infallible;
 use uuid::Uuid;
 
@@ -27,8 +27,8 @@ pub struct Visitor {
     pub unseen: bool,
     /// Whether this is somebody who may see the staff's pages.
     pub staff: bool,
-    session: Uuid,
-    session_is_new: bool,
+    visit: Visit,
+    sender: Sender,
     host: Option<String>,
     /// The page as reports group it: the route, so that all receipts are `/receipt/{id}`. The address itself is `url`.
     path: String,
@@ -45,40 +45,57 @@ impl Visitor {
             .host
             .as_ref()
             .map(|host| format!("http://{host}{}", self.path_and_query));
-        Draft {
+        self.spared(Draft {
             url: within(limits::URL, url),
             path: within(limits::PATH, Some(self.path.clone())),
             referrer: within(limits::URL, self.referrer.clone()),
             ..self.draft(event_type)
-        }
+        })
     }
 
     /// A draft of something this visitor did on the page that the request was sent from.
     pub fn on_the_page_before(&self, event_type: &str) -> Draft {
         let path = self.referrer.as_deref().and_then(path_of);
-        Draft {
+        self.spared(Draft {
             path: within(limits::PATH, path.map(str::to_owned)),
             url: within(limits::URL, self.referrer.clone()),
             ..self.draft(event_type)
-        }
+        })
     }
 
     fn draft(&self, event_type: &str) -> Draft {
         Draft {
             event_type: event_type.to_owned(),
             username: self.username.clone().map(String::from),
-            session_id: Some(self.session.to_string()),
-            user_agent: within(limits::USER_AGENT, self.user_agent.clone()),
+            session_id: Some(self.visit.id.to_string()),
+            user_agent: self.user_agent.clone(),
             ip: self.ip.clone(),
             source: Source::Shop,
             ..Draft::default()
         }
     }
 
-    /// The cookie that begins the visit, where this request is its first.
+    /// What may be kept of a draft. Who puts something into the cart, or buys, has said a name for just that;
+    /// the row of a choice cannot be without.
+    fn spared(&self, draft: Draft) -> Draft {
+        let named = matches!(
+            draft.event_type.as_str(),
+            EventType::ADD_TO_CART | EventType::BUY
+        );
+        let username = draft.username.clone().filter(|_| named);
+        let spared = self.sender.spared(draft);
+        Draft {
+            username: spared.username.or(username),
+            ..spared
+        }
+    }
+
+    /// The cookie that keeps the visit going for another half hour; none for who is to remain unknown.
     pub fn session_cookie(&self) -> Option<HeaderValue> {
-        let id = self.session_is_new.then(|| self.session.to_string())?;
-        cookies::set(cookies::SESSION, &id, "/", None)
+        match self.sender {
+            Sender::Known => self.visit.cookie(),
+            Sender::Unknown => None,
+        }
     }
 
     /// The name as text.
@@ -112,8 +129,6 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
         let headers = &parts.headers;
-        let session =
-            cookies::read(headers, cookies::SESSION).and_then(|id| Uuid::parse_str(&id).ok());
         Ok(Self {
             username: cookies::read(headers, cookies::USERNAME)
                 .and_then(|name| Username::parse(&name).ok()),
@@ -125,8 +140,8 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
                     text(headers, name).is_some_and(|value| value.contains("prefetch"))
                 }),
             staff: Verdict::of(&parts.extensions).is_ok(),
-            session: session.unwrap_or_else(Uuid::new_v4),
-            session_is_new: session.is_none(),
+            visit: Visit::of(headers),
+            sender: Sender::of(&parts.extensions),
             host: text(headers, header::HOST.as_str()).map(str::to_owned),
             path: parts
                 .extensions
@@ -139,7 +154,7 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
                 .map(ToString::to_string)
                 .unwrap_or_default(),
             referrer: text(headers, header::REFERER.as_str()).map(str::to_owned),
-            user_agent: text(headers, header::USER_AGENT.as_str()).map(str::to_owned),
+            user_agent: user_agent(headers).map(str::to_owned),
             ip: ClientAddress::of(&parts.extensions).map(|address| address.to_string()),
         })
     }
@@ -178,6 +193,41 @@ mod tests {
     fn what_an_event_cannot_hold_is_left_out_and_not_cut() {
         assert_eq!(within(3, Some("abcd".into())), None);
         assert_eq!(within(4, Some("äöüß".into())), Some("äöüß".into()));
+    }
+
+    #[rstest]
+    #[case(Sender::Known, "page_view", true, true)]
+    #[case(Sender::Unknown, "page_view", false, false)]
+    #[case(Sender::Unknown, "add_to_cart", true, false)]
+    #[case(Sender::Unknown, "buy", true, false)]
+    #[tokio::test]
+    async fn who_asks_for_it_is_named_only_in_what_needs_a_name(
+        #[case] sender: Sender,
+        #[case] event_type: &str,
+        #[case] named: bool,
+        #[case] followed: bool,
+    ) {
+        let request = axum::http::Request::get("/cart?from=ann")
+            .header("cookie", "username=Ann")
+            .header("host", "shop.example")
+            .header(
+                "user-agent",
+                "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+            );
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        let Ok(visitor) = Visitor::from_request_parts(&mut parts, &()).await;
+        let visitor = Visitor { sender, ..visitor };
+        for draft in [
+            visitor.on_this_page(event_type),
+            visitor.on_the_page_before(event_type),
+        ] {
+            assert_eq!(draft.username.is_some(), named);
+            assert_eq!(draft.session_id.is_some(), followed);
+            assert_eq!(draft.user_agent.is_some(), followed);
+        }
+        let url = visitor.on_this_page(event_type).url.unwrap();
+        assert_eq!(url.contains("ann"), followed);
+        assert_eq!(visitor.session_cookie().is_some(), followed);
     }
 
     #[rstest]

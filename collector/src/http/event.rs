@@ -3,9 +3,9 @@
 use super::body::{self, EVENT_MAX_BYTES};
 use super::id;
 use super::keep::{self, Row, Wait, given, reason};
-use super::privacy::Sender;
 use super::reply::{self, Refused};
 use super::time;
+use super::visitor::Visitor;
 use crate::{AcceptError, Collector, Draft};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -68,9 +68,8 @@ impl AnswerId {
 
 /// `POST /event`.
 pub(super) async fn post(State(collector): State<Collector>, request: Request) -> Response {
-    let wait = Wait::of(request.uri());
-    let sender = Sender::of(request.extensions());
-    let body = match body::read(request.into_body(), EVENT_MAX_BYTES).await {
+    let (head, body) = request.into_parts();
+    let body = match body::read(body, EVENT_MAX_BYTES).await {
         Ok(body) => body,
         Err(error) => return refuse(error.into(), ""),
     };
@@ -78,7 +77,8 @@ pub(super) async fn post(State(collector): State<Collector>, request: Request) -
         Ok(read) => read,
         Err(reason) => return refuse(Refused::Invalid, &reason),
     };
-    match keep::one(&collector, sender.spared(draft), wait).await {
+    let draft = Visitor::of(&head).sent(draft);
+    match keep::one(&collector, draft, Wait::of(&head.uri)).await {
         Ok((receipt, row)) => {
             let body = Done {
                 id: AnswerId::new(id, receipt.event_id),

@@ -5,9 +5,9 @@ use super::body::{self, BATCH_MAX_BYTES, BATCH_MAX_EVENTS, EVENT_MAX_BYTES};
 use super::event::AnswerId;
 use super::id;
 use super::keep::{self, Row, Wait, given, reason};
-use super::privacy::Sender;
 use super::reply::{self, Refused};
 use super::time::{self, Loose};
+use super::visitor::Visitor;
 use crate::grpc::proto::ingest::EventRequest;
 use crate::{Collector, Draft};
 use axum::extract::{Request, State};
@@ -93,15 +93,15 @@ impl Outcome {
 
 /// `POST /events`.
 pub(super) async fn post(State(collector): State<Collector>, request: Request) -> Response {
-    let wait = Wait::of(request.uri());
-    let sender = Sender::of(request.extensions());
-    let body = match body::read(request.into_body(), BATCH_MAX_BYTES).await {
+    let (head, body) = request.into_parts();
+    let body = match body::read(body, BATCH_MAX_BYTES).await {
         Ok(body) => body,
         Err(error) => return refuse(error.into()),
     };
+    let (visitor, wait) = (Visitor::of(&head), Wait::of(&head.uri));
     match sent(&body) {
-        Ok(Sent::One(one)) => keep_one(&collector, *one, sender, wait).await,
-        Ok(Sent::Batch(events)) => keep_batch(&collector, &events, sender, wait).await,
+        Ok(Sent::One(one)) => keep_one(&collector, *one, visitor, wait).await,
+        Ok(Sent::Batch(events)) => keep_batch(&collector, &events, visitor, wait).await,
         Err(refused) => refuse(refused),
     }
 }
@@ -109,10 +109,10 @@ pub(super) async fn post(State(collector): State<Collector>, request: Request) -
 async fn keep_one(
     collector: &Collector,
     (draft, id): Read,
-    sender: Sender,
+    visitor: Visitor<'_>,
     wait: Wait,
 ) -> Response {
-    match keep::one(collector, sender.spared(draft), wait).await {
+    match keep::one(collector, visitor.sent(draft), wait).await {
         Ok((receipt, row)) => {
             let body = Outcome::queued(id, receipt.event_id, row);
             reply::json(StatusCode::ACCEPTED, &body)
@@ -124,11 +124,11 @@ async fn keep_one(
 async fn keep_batch(
     collector: &Collector,
     events: &[&RawValue],
-    sender: Sender,
+    visitor: Visitor<'_>,
     wait: Wait,
 ) -> Response {
     let read = |event: &RawValue| match read_item(event) {
-        Ok((draft, id)) => (id, Ok(sender.spared(draft))),
+        Ok((draft, id)) => (id, Ok(visitor.sent(draft))),
         Err(error) => (None, Err(error)),
     };
     let outcomes = match keep::batch(collector, events, read, &NAMES, wait).await {

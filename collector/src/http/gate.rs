@@ -7,9 +7,11 @@ use super::keys::WriteKeys;
 use super::limit::Limits;
 use super::privacy::{self, Unknown};
 use super::settings::HttpSettings;
+use super::visit::{Offered, Visit};
 use super::{event, track, v1};
 use axum::extract::{Request, State};
-use axum::http::{Method, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use service::settings::Networks;
@@ -36,8 +38,29 @@ impl Gate {
     }
 
     /// Whether [`senders`] has anything to do; where not, it is left out of every request's way.
-    pub fn minds_senders(&self) -> bool {
-        self.respect_dnt || self.limits.of_addresses()
+    pub const fn minds_senders(&self) -> bool {
+        self.limits.of_addresses()
+    }
+
+    /// Whether who sends this is to remain unknown.
+    fn spares(&self, headers: &HeaderMap) -> bool {
+        self.respect_dnt && privacy::wants_to_be_unknown(headers)
+    }
+
+    /// Lets a request carry what is known of its sender, and whether that is to be forgotten.
+    fn learn(&self, request: &mut Request) {
+        address::learn(request, &self.proxies);
+        if self.spares(request.headers()) {
+            request.extensions_mut().insert(Unknown);
+        }
+    }
+
+    /// The visit that an event belongs to which a page of the collector's own site sends; others' pages keep
+    /// no cookie of ours.
+    fn visit(&self, request: &Parts) -> Option<Offered> {
+        let site = request.headers.get("sec-fetch-site");
+        let ours = request.method == Method::POST && site.is_some_and(|site| site == "same-origin");
+        (ours && !self.spares(&request.headers)).then(|| Offered::new(Visit::of(&request.headers)))
     }
 }
 
@@ -47,32 +70,40 @@ pub(super) async fn known(
     mut request: Request,
     next: Next,
 ) -> Response {
-    address::learn(&mut request, &gate.proxies);
+    gate.learn(&mut request);
     next.run(request).await
 }
 
-/// The same for the collector's own; also answers a page's browser when it asks for leave, and tells it who
-/// may read the answer.
+/// The same for the collector's own; also answers a page's browser when it asks for leave, tells it who may
+/// read the answer, and keeps it on its visit.
 pub(super) async fn pages(
     State(gate): State<Arc<Gate>>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    address::learn(&mut request, &gate.proxies);
-    let (parts, body) = request.into_parts();
+    gate.learn(&mut request);
+    let (mut parts, body) = request.into_parts();
     if let Some(answer) = gate.origins.preflight(&parts) {
         return answer;
     }
     let origin = parts.headers.get(header::ORIGIN).cloned();
+    let visit = gate.visit(&parts);
+    if let Some(visit) = &visit {
+        parts.extensions.insert(visit.clone());
+    }
     let mut answer = next.run(Request::from_parts(parts, body)).await;
     gate.origins.add(origin.as_ref(), &mut answer);
+    let kept = visit.filter(|_| answer.status().is_success());
+    if let Some(cookie) = kept.and_then(|visit| visit.cookie()) {
+        answer.headers_mut().append(header::SET_COOKIE, cookie);
+    }
     answer
 }
 
-/// Turns away who has sent too many, in the words of the contract; marks what is to remain nobody's.
+/// Turns away who has sent too many, in the words of the contract.
 pub(super) async fn senders(
     State(gate): State<Arc<Gate>>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
     if matches!(*request.method(), Method::POST | Method::PUT) {
@@ -87,9 +118,6 @@ pub(super) async fn senders(
                 event::refuse(refused, "")
             };
         }
-    }
-    if gate.respect_dnt && privacy::wants_to_be_unknown(request.headers()) {
-        request.extensions_mut().insert(Unknown);
     }
     next.run(request).await
 }

@@ -4,9 +4,9 @@
 //! One file for each contract, each with a pure function from what the client sent to a draft: [`track`]
 //! (a tracking server), [`event`] (an analytics pipeline), [`events`] (one event or many), [`clicks`] (live
 //! counts), [`v1`] (current trackers), of which `tracker` hands out ours. They share how a body is read
-//! (`body`), what a client's id and time mean (`id`, `time`), what is not kept of a visitor who does not want it
-//! (`privacy`), how a draft
-//! is kept and perhaps waited for (`keep`) and the shape of an answer (`reply`). Before all of them stands
+//! (`body`), what a client's id and time mean (`id`, `time`), what a request tells of the visitor (`visitor`),
+//! such as on which [`visit`] that is, and what of it is not kept (`privacy`), how a draft is kept and perhaps
+//! waited for (`keep`) and the shape of an answer (`reply`). Before all of them stands
 //! the `gate`, which knows whose request it is (`address`), which pages may send (`cors`), which `keys`
 //! open, and how many are too many (`limit`), as [`settings`] say. [`serve`] has patience with clients, and
 //! [`alone`] is the process that serves nothing else.
@@ -31,9 +31,14 @@ mod time;
 mod track;
 mod tracker;
 mod v1;
+pub mod visit;
+mod visitor;
 
 pub use address::ClientAddress;
+pub use privacy::Sender;
 pub use settings::HttpSettings;
+pub use visit::Visit;
+pub use visitor::user_agent;
 
 use self::gate::Gate;
 use crate::Collector;

@@ -3,12 +3,16 @@
 
 use crate::Draft;
 use axum::http::{Extensions, HeaderMap};
+use domain::agent::Agent;
 use serde_json::Map;
 
 /// Whether the sender of a request is to remain unknown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sender {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sender {
+    /// No: they did not ask for it, or nobody minds.
+    #[default]
     Known,
+    /// Yes.
     Unknown,
 }
 
@@ -40,7 +44,10 @@ impl Sender {
             Self::Unknown => Draft {
                 username: None,
                 session_id: None,
-                user_agent: None,
+                // What a program calls itself tells of no person, and keeps it apart from them.
+                user_agent: draft
+                    .user_agent
+                    .filter(|text| Agent::of(Some(text)).bot.is_some()),
                 ip: None,
                 url: draft.url.map(without_query),
                 referrer: draft.referrer.map(without_query),
@@ -108,5 +115,20 @@ mod tests {
             ..Draft::default()
         };
         assert_eq!(Sender::Unknown.spared(draft), kept);
+    }
+
+    #[rstest]
+    #[case("curl/8.7.1", true)]
+    #[case("", true)]
+    #[case(
+        "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+        false
+    )]
+    fn a_program_that_asks_for_it_is_still_a_program(#[case] text: &str, #[case] kept: bool) {
+        let draft = Draft {
+            user_agent: Some(text.into()),
+            ..Draft::default()
+        };
+        assert_eq!(Sender::Unknown.spared(draft).user_agent.is_some(), kept);
     }
 }

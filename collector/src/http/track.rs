@@ -3,8 +3,8 @@
 use super::body::{self, EVENT_MAX_BYTES};
 use super::id::not_nil;
 use super::keep::{self, Row, Wait, given};
-use super::privacy::Sender;
 use super::reply::{self, Refused};
+use super::visitor::Visitor;
 use crate::{Collector, Draft};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -54,9 +54,8 @@ impl Mistake {
 
 /// `POST /track`.
 pub(super) async fn post(State(collector): State<Collector>, request: Request) -> Response {
-    let wait = Wait::of(request.uri());
-    let sender = Sender::of(request.extensions());
-    let body = match body::read(request.into_body(), EVENT_MAX_BYTES).await {
+    let (head, body) = request.into_parts();
+    let body = match body::read(body, EVENT_MAX_BYTES).await {
         Ok(body) => body,
         Err(error) => return refuse(error.into(), Mistake::Json),
     };
@@ -64,7 +63,8 @@ pub(super) async fn post(State(collector): State<Collector>, request: Request) -
         Ok(draft) => draft,
         Err(mistake) => return refuse(Refused::Invalid, mistake),
     };
-    match keep::one(&collector, sender.spared(draft), wait).await {
+    let draft = Visitor::of(&head).sent(draft);
+    match keep::one(&collector, draft, Wait::of(&head.uri)).await {
         Ok((_, row)) => done(row),
         Err(error) => refuse((&error).into(), Mistake::Event),
     }

@@ -10,14 +10,14 @@ mod call;
 mod content;
 
 use self::answer::{Outcome, Refusal};
-use self::call::{Around, Call, Fields, Method, NAMES, Visitor};
+use self::call::{Around, Call, Fields, Method, NAMES};
 use super::body::{self, BATCH_MAX_BYTES, BATCH_MAX_EVENTS, EVENT_MAX_BYTES};
 use super::gate::Gate;
 use super::keep::{self, Wait};
-use super::privacy::Sender;
 use super::reply::Refused;
 use super::time::Loose;
-use super::{Doors, address::ClientAddress, keys};
+use super::visitor::Visitor;
+use super::{Doors, keys};
 use crate::{AcceptError, Collector};
 use axum::Router;
 use axum::body::Bytes;
@@ -66,7 +66,6 @@ struct Asked {
     received_at: DateTime<Utc>,
     parts: Parts,
     wait: Wait,
-    sender: Sender,
 }
 
 impl Asked {
@@ -79,7 +78,6 @@ impl Asked {
         let asked = Self {
             received_at,
             wait: Wait::of(&parts.uri),
-            sender: Sender::of(&parts.extensions),
             parts,
         };
         let body = content::plain(&asked.parts.headers, body, max)?;
@@ -95,9 +93,8 @@ impl Asked {
         Ok(key)
     }
 
-    fn visitor(&self) -> Visitor {
-        let address = ClientAddress::of(&self.parts.extensions);
-        Visitor::of(&self.parts.headers, address)
+    fn visitor(&self) -> Visitor<'_> {
+        Visitor::of(&self.parts)
     }
 }
 
@@ -108,12 +105,11 @@ async fn take_one(doors: &Doors, method: Method, request: Request) -> Result<Res
     let around = Around {
         received_at: asked.received_at,
         key,
-        visitor: asked.visitor(),
         ..Around::default()
     };
     let call = call::read(fields, Some(method), &around);
     let draft = call.draft.map_err(Refusal::invalid)?;
-    let draft = asked.sender.spared(draft);
+    let draft = asked.visitor().sent(draft);
     let kept = keep::one(&doors.collector, draft, asked.wait).await;
     match kept {
         Ok((_, row)) => Ok(answer::success(row)),
@@ -146,16 +142,16 @@ async fn take_batch(doors: &Doors, request: Request) -> Result<Response, Refusal
     let around = Around {
         received_at: asked.received_at,
         key,
-        visitor: asked.visitor(),
         sent_at: sent.sent_at,
         context: sent.context.unwrap_or_default(),
     };
+    let visitor = asked.visitor();
     let read = |event: &RawValue| {
         let Call { message_id, draft } = match serde_json::from_str(event.get()) {
             Ok(fields) => call::read(fields, None, &around),
             Err(error) => Call::none(error.to_string()),
         };
-        (message_id, draft.map(|draft| asked.sender.spared(draft)))
+        (message_id, draft.map(|draft| visitor.sent(draft)))
     };
     let collector: &Collector = &doors.collector;
     let outcomes = keep::batch(collector, &events, read, &NAMES, asked.wait).await;

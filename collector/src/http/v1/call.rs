@@ -4,12 +4,9 @@
 use crate::Draft;
 use crate::http::id;
 use crate::http::time::Loose;
-use axum::http::{HeaderMap, header};
 use chrono::{DateTime, Utc};
-use domain::event::limits;
 use domain::{Choice, EventType, Source, wire};
 use serde_json::{Map, Value};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// A JSON object.
@@ -69,40 +66,10 @@ pub(super) struct Around {
     pub received_at: DateTime<Utc>,
     /// The name of the write key.
     pub key: Arc<str>,
-    /// Who sent it, where that is the visitor.
-    pub visitor: Visitor,
     /// When its batch was sent, by the sender's clock.
     pub sent_at: Loose,
     /// What its batch says of all its events.
     pub context: Fields,
-}
-
-/// What a visitor's own browser says of the visitor; of a program that sends other people's events, nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Visitor {
-    user_agent: Option<String>,
-    ip: Option<String>,
-}
-
-impl Visitor {
-    /// A browser says on behalf of which page it posts; nothing else does.
-    pub fn of(headers: &HeaderMap, address: Option<IpAddr>) -> Self {
-        let is_browser =
-            headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site");
-        if !is_browser {
-            return Self::default();
-        }
-        let user_agent = headers
-            .get(header::USER_AGENT)
-            .and_then(|value| value.to_str().ok());
-        Self {
-            // A visitor's browser must not cost the visitor an event.
-            user_agent: user_agent
-                .filter(|text| text.chars().count() <= limits::USER_AGENT)
-                .map(str::to_owned),
-            ip: address.map(|address| address.to_string()),
-        }
-    }
 }
 
 /// One event as it was read.
@@ -199,11 +166,8 @@ fn describe(
     draft.url = text(page.remove("url"), "context.page.url")?;
     draft.path = text(page.remove("path"), "context.page.path")?;
     draft.referrer = text(page.remove("referrer"), "context.page.referrer")?;
-    let visitor = &around.visitor;
-    let user_agent = text(context.remove("userAgent"), "context.userAgent")?;
-    draft.user_agent = user_agent.or_else(|| visitor.user_agent.clone());
-    let ip = text(context.remove("ip"), "context.ip")?;
-    draft.ip = ip.or_else(|| visitor.ip.clone());
+    draft.user_agent = text(context.remove("userAgent"), "context.userAgent")?;
+    draft.ip = text(context.remove("ip"), "context.ip")?;
     let library = context
         .get("library")
         .and_then(|library| library.get("name"));

@@ -1,6 +1,6 @@
 //! Where each field goes, which clock is believed, and that nothing that can be sent makes the reader fail.
 
-use super::call::{self, Around, Fields, Method, Visitor};
+use super::call::{self, Around, Fields, Method};
 use super::{Batch, content};
 use crate::Draft;
 use crate::http::time;
@@ -220,33 +220,6 @@ fn an_event_says_what_it_is(#[case] event: Value, #[case] why: &str) {
     let call = call::read(fields(event), None, &around());
     let error = call.draft.unwrap_err();
     assert!(error.starts_with(why), "{error}");
-}
-
-#[test]
-fn only_a_browser_tells_of_the_visitor() {
-    let ip = Some([10, 0, 0, 1].into());
-    let headers = |names: &[&'static str]| {
-        let line = |name: &&'static str| (name.parse().unwrap(), HeaderValue::from_static("x"));
-        names.iter().map(line).collect::<HeaderMap>()
-    };
-    assert_eq!(
-        Visitor::of(&headers(&["user-agent"]), ip),
-        Visitor::default()
-    );
-    for sign in ["origin", "sec-fetch-site"] {
-        let around = Around {
-            visitor: Visitor::of(&headers(&["user-agent", sign]), ip),
-            ..around()
-        };
-        let event = || fields(json!({"type": "page"}));
-        let draft = call::read(event(), None, &around).draft.unwrap();
-        assert_eq!(draft.user_agent.as_deref(), Some("x"));
-        assert_eq!(draft.ip.as_deref(), Some("10.0.0.1"));
-        let mut named = event();
-        named.insert("context".into(), json!({"ip": "10.9.9.9"}));
-        let draft = call::read(named, None, &around).draft.unwrap();
-        assert_eq!(draft.ip.as_deref(), Some("10.9.9.9"));
-    }
 }
 
 /// JSON of any shape, with the contract's own names among its keys.
