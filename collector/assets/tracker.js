@@ -4,7 +4,12 @@
 //   <a href="/prices" data-track="prices" data-track-from="header">Prices</a>
 //
 // Both attributes of the script may be left out. `clickshop.track("play", { song: 7 })`, `clickshop.page()`
-// and `clickshop.identify("ann", { plan: "free" })` do by hand what the page cannot say in attributes.
+// and `clickshop.identify("ann", { plan: "free" })` do by hand what the page cannot say in attributes; each
+// answers with the event's id.
+//
+// A server that counts for itself says in further attributes under which id it has counted this view
+// (`data-view`) and as which page (`data-path`), and that its own cookie names the visit (`data-visit="cookie"`).
+// What both saw is then one event.
 //
 // What it promises the page: nothing here throws, waits for an answer, or holds up a link.
 // What it promises the site: an event is remembered under its id until the collector has said that it is
@@ -19,7 +24,7 @@
 
   const endpoint = new URL("v1/batch", script.src).href;
   const prefix = "clickshop:";
-  const { writeKey } = script.dataset;
+  const { writeKey, path: givenPath } = script.dataset;
   // Characters of one event and of one request. A character has at most three bytes; the collector takes
   // 32 kB an event, and browsers let a page that closes send 64 kB.
   const eventMax = 9000;
@@ -39,6 +44,9 @@
   let seen = 0;
   let path, href;
   let referrer = document.referrer;
+  // The address that this page was asked for by; it may give itself others.
+  const here = location.pathname;
+  let viewId = script.dataset.view;
 
   // Storage and cookies may be forbidden. Then a page remembers as long as it lives.
   const attempt = (action) => {
@@ -54,6 +62,7 @@
 
   // A visit ends half an hour after its last event. On the collector's own pages it has a cookie that counts more.
   const visit = () => {
+    if (script.dataset.visit === "cookie") return undefined;
     const cookie = attempt(() => document.cookie.match(/(?:^|; )clickshop_visit=(\w+)/));
     const now = Date.now();
     visitId = cookie ? cookie[1] : now - seen < visitMax ? visitId : newId();
@@ -71,9 +80,8 @@
     attempt(() => localStorage.removeItem(prefix + id));
   };
 
-  const record = (type, fields) =>
+  const record = (type, fields, id = newId()) =>
     attempt(() => {
-      const id = newId();
       const text = JSON.stringify({
         type,
         messageId: id,
@@ -83,7 +91,7 @@
         context: {
           page: {
             url: location.href.slice(0, 4096),
-            path: location.pathname.slice(0, 2048),
+            path: ((location.pathname === here && givenPath) || location.pathname).slice(0, 2048),
             referrer: referrer.slice(0, 4096),
             title: document.title,
           },
@@ -95,6 +103,7 @@
       attempt(() => localStorage.setItem(prefix + id, text));
       if (unsent.size > unsentMax) forget(unsent.keys().next().value);
       timer = timer || setTimeout(flush, together);
+      return id;
     });
 
   // Takes what fits into one request and is not on its way yet.
@@ -167,7 +176,9 @@
     if (href) referrer = href;
     path = location.pathname;
     href = location.href;
-    record("page");
+    record("page", {}, viewId);
+    // The next view is another one.
+    viewId = undefined;
   };
   // After the page's own scripts, which know its title.
   const viewSoon = () => setTimeout(view);
@@ -219,10 +230,13 @@
     page: (properties) => record("page", { properties }),
     identify: (id, traits) => {
       user = id;
-      record("identify", { traits });
+      return record("identify", { traits });
     },
   };
 
+  // A page out of the browser's own cache is a view that its server does not know of.
+  const load = attempt(() => performance.getEntriesByType("navigation")[0]);
+  if (load && load.transferSize === 0) viewId = undefined;
   // A page that is only being prepared has not been seen.
   if (document.prerendering) document.addEventListener("prerenderingchange", view, { once: true });
   else view();

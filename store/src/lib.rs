@@ -4,7 +4,7 @@
 //! The modules stand in the order in which an event meets them: the tables ([`schema`]) and their
 //! days ([`partitions`]), who may write ([`lease`]), the one statement that writes ([`ingest`]) and its fast lane
 //! for large batches ([`copy`]), what they may answer ([`error`]), and what is read afterwards ([`receipts`],
-//! [`clicks`], [`balance`], [`rejects`], [`summary`], [`twice`]).
+//! [`clicks`], [`balance`], [`rejects`], [`summary`], [`twice`], [`views`]).
 //!
 //! Nothing of the database driver shows through: callers see events, offsets and errors that name
 //! their next move.
@@ -25,6 +25,7 @@ pub mod rejects;
 pub mod schema;
 pub mod summary;
 pub mod twice;
+pub mod views;
 
 pub use balance::{Balance, DirectCounts};
 pub use clicks::StoredClicks;
@@ -35,3 +36,4 @@ pub use lease::{FirstContact, Holder, LastRecord, Lease, LeaseRow, PartitionKey}
 pub use rejects::{AuditRow, Handled, RejectCursor, RejectFilter, RejectKey, RejectRow};
 pub use summary::Summary;
 pub use twice::SpotCheck;
+pub use views::ShopViews;

@@ -264,7 +264,7 @@ fn row_table(row: &StoredRow) -> AnyView {
 /// A button that only an island can make work: hidden until one does.
 fn copy_button(of: &'static str, text: &'static str, live: bool) -> AnyView {
     view! {
-        <button class="button receipt__copy" type="button" data-copy=of hidden=!live>
+        <button class="button receipt__copy" type="button" data-copy=of data-track="copy" data-track-what=of hidden=!live>
             {text}
         </button>
     }

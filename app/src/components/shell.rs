@@ -21,6 +21,17 @@ pub struct Bundle {
     pub wasm: String,
 }
 
+/// What the page tells its tracker, so that what both count is one event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tracked {
+    /// The id under which the server has counted this view; none when it has not.
+    pub view: Option<String>,
+    /// The page as reports group it.
+    pub path: String,
+    /// The key by which the tracker may send.
+    pub write_key: Option<String>,
+}
+
 /// A page that asks to be loaded again, for browsers in which no island does the asking.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refresh {
@@ -45,6 +56,8 @@ pub struct Frame {
     pub refresh: Option<Refresh>,
     /// Whether whoever asks may see the staff's pages.
     pub staff: bool,
+    /// What the page's tracker has to know; none for a page without one.
+    pub tracked: Option<Tracked>,
     /// What the site has to offer at the moment.
     pub assets: Arc<Assets>,
     /// Allows this page's one inline script.
@@ -60,9 +73,11 @@ pub fn document(frame: Frame, content: impl IntoView) -> AnyView {
         path,
         refresh,
         staff,
+        tracked,
         assets,
         nonce,
     } = frame;
+    let tracked = tracked.map(|tracked| tracker(tracked, username.clone()));
     let for_staff = staff.then(|| {
         view! {
             <p>
@@ -85,6 +100,7 @@ pub fn document(frame: Frame, content: impl IntoView) -> AnyView {
                 {assets.stylesheet.clone().map(|href| view! { <link rel="stylesheet" href=href/> })}
                 {refresh.map(|refresh| refresher(&refresh, has_bundle))}
                 {assets.bundle.clone().map(|bundle| loader(bundle, nonce))}
+                {tracked}
             </head>
             <body>
                 <a class="skip-link" href="#main">
@@ -153,6 +169,27 @@ fn refresher(refresh: &Refresh, has_bundle: bool) -> impl IntoView + use<> {
     } else {
         again.into_any()
     }
+}
+
+/// Counts in the browser what the server cannot see.
+fn tracker(tracked: Tracked, username: Option<String>) -> AnyView {
+    let Tracked {
+        view,
+        path,
+        write_key,
+    } = tracked;
+    view! {
+        <script
+            defer
+            src="/tracker.js"
+            data-view=view
+            data-visit="cookie"
+            data-path=path
+            data-user=username
+            data-write-key=write_key
+        ></script>
+    }
+    .into_any()
 }
 
 /// Loads the bundle and wakes each island. It says in `data-live` when it is done.

@@ -26,6 +26,8 @@ pub struct Figures {
     pub warnings: Vec<String>,
     /// What became of the acknowledged events; none while Postgres does not tell.
     pub books: Option<Books>,
+    /// Which page views only the server saw; none while nobody has looked.
+    pub views: Option<Views>,
     /// The spool of the process that answers; none when it has none.
     pub spool: Option<Spool>,
     /// Records that are in Kafka and not read yet: events, and the collectors' reports, of which each sends at
@@ -87,6 +89,18 @@ pub struct Twice {
     pub found: u64,
     /// How many were looked at.
     pub among: u64,
+}
+
+/// The shop's newest page views, and how many of them the pages' own tracker did not tell of: it was blocked, or no
+/// scripts were run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Views {
+    /// How many were looked at.
+    pub among: u64,
+    /// How many only the server saw.
+    pub server_only: u64,
+    /// Their share, from 0 to 1; none while there is no page view.
+    pub share: Option<f64>,
 }
 
 /// What became of events that no collector acknowledged.
@@ -178,6 +192,21 @@ pub struct Partition {
     pub missed_events: u64,
 }
 
+impl Views {
+    /// The share follows from the rest.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "as many page views as are looked at are far below 2^52"
+    )]
+    pub fn of(among: u64, server_only: u64) -> Self {
+        Self {
+            among,
+            server_only,
+            share: (among > 0).then(|| server_only as f64 / among as f64),
+        }
+    }
+}
+
 impl Books {
     /// Everything that is accounted for, whatever became of it.
     pub const fn accounted(&self) -> u64 {
@@ -243,6 +272,7 @@ pub(crate) mod tests {
             problems: Vec::new(),
             warnings: Vec::new(),
             books: Some(books.closed()),
+            views: Some(Views::of(8, 1)),
             spool: None,
             lag_events: Some(0),
             lag_s: None,
@@ -254,6 +284,12 @@ pub(crate) mod tests {
         };
         judge::judge(&mut figures, None);
         figures
+    }
+
+    #[test]
+    fn of_no_page_view_there_is_no_share() {
+        assert_eq!(Views::of(0, 0).share, None);
+        assert_eq!(Views::of(8, 2).share, Some(0.25));
     }
 
     #[test]

@@ -48,6 +48,20 @@ pub fn span(seconds: f64) -> String {
     }
 }
 
+/// A share of one in hundredths: `0 %`, `0.4 %`, `12 %`, `100 %`; what is neither none nor all never reads so.
+pub fn percent(share: f64) -> String {
+    let hundredths = share * 100.0;
+    if share <= 0.0 {
+        "0 %".to_owned()
+    } else if hundredths < 9.95 {
+        format!("{:.1} %", hundredths.max(0.1))
+    } else if share < 1.0 {
+        format!("{} %", whole(hundredths).min(99))
+    } else {
+        "100 %".to_owned()
+    }
+}
+
 /// Things a second: `0`, `0.3`, `12`, `1,234`.
 pub fn rate(per_second: f64) -> String {
     if per_second < 0.05 {
@@ -120,6 +134,17 @@ mod tests {
     #[case(603_000.0, "6 d 23 h")]
     fn a_span_has_its_two_largest_units(#[case] seconds: f64, #[case] text: &str) {
         assert_eq!(span(seconds), text);
+    }
+
+    #[rstest]
+    #[case(0.0, "0 %")]
+    #[case(0.0001, "0.1 %")]
+    #[case(0.034, "3.4 %")]
+    #[case(0.1249, "12 %")]
+    #[case(0.9999, "99 %")]
+    #[case(1.0, "100 %")]
+    fn a_share_is_in_hundredths(#[case] share: f64, #[case] text: &str) {
+        assert_eq!(percent(share), text);
     }
 
     #[rstest]

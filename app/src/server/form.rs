@@ -64,8 +64,12 @@ impl Form {
 
     /// The token of the form that was sent.
     pub fn token(&self) -> Option<Uuid> {
-        self.get("token")
-            .and_then(|text| Uuid::parse_str(text).ok())
+        self.uuid("token")
+    }
+
+    /// An id in a field.
+    pub fn uuid(&self, name: &str) -> Option<Uuid> {
+        Uuid::parse_str(self.get(name)?).ok()
     }
 
     fn field(&self, name: &str) -> Option<&Field> {

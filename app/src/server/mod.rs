@@ -3,7 +3,8 @@
 //! In the order in which a request passes through: [`run`] listens, [`router`] says what is where,
 //! `origin` turns away posts from other sites, `staff` says who may see more than a visitor, `visitor` who
 //! asks (from `cookies`, with a `cart`), `form` reads what was sent, the `handlers` decide, `render` makes
-//! HTML with the site's `assets`, and `views` records that a page was seen. `pipeline` watches the whole way
+//! HTML with the site's `assets`, `views` records that a page was seen, and the page's `tracker` what only a browser
+//! can see. `pipeline` watches the whole way
 //! for the staff while they look.
 
 mod assets;
@@ -21,6 +22,7 @@ pub mod run;
 mod settings;
 mod staff;
 mod state;
+mod tracker;
 mod views;
 mod visitor;
 

@@ -48,6 +48,8 @@ pub fn page<V: IntoView + 'static>(
         let frame = Frame {
             username: frame.username.or_else(|| visitor.name()),
             staff: visitor.staff,
+            tracked: (shop.tracker.as_ref())
+                .and_then(|tracker| visitor.tracked(tracker.write_key.clone())),
             assets: shop.site.assets(),
             nonce: nonce.clone(),
             ..frame

@@ -30,6 +30,9 @@ pub struct Settings {
     /// Who may send events from elsewhere, and how many.
     #[command(flatten)]
     pub http: HttpSettings,
+    /// How the shop's own pages are followed.
+    #[command(flatten)]
+    pub tracker: TrackerSettings,
     /// Where rows are read.
     #[command(flatten)]
     pub database: DatabaseSettings,
@@ -66,6 +69,14 @@ pub struct SiteSettings {
     /// Port of `cargo leptos watch`, which sets it, for pages that reload when the code changes.
     #[arg(long, env = "LEPTOS_RELOAD_PORT", hide = true, default_value_t = 3001)]
     pub leptos_reload_port: u16,
+}
+
+/// How the shop's own pages are followed.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct TrackerSettings {
+    /// One of the keys in `WRITE_KEYS`, for the tracker of the shop's own pages; where keys are asked for, pages have no tracker without it.
+    #[arg(long, env = "SHOP_WRITE_KEY", value_name = "KEY")]
+    pub shop_write_key: Option<String>,
 }
 
 /// Who sees the staff's pages.

@@ -4,6 +4,7 @@ use super::assets::Site;
 use super::pipeline::{Pipeline, Sources};
 use super::settings::{Settings, SiteSettings};
 use super::staff::Staff;
+use super::tracker::Tracker;
 use super::views::PageViews;
 use collector::http::HttpSettings;
 use collector::{Collector, CollectorSettings};
@@ -31,6 +32,8 @@ pub struct Shop {
     pub(super) postgres: Arc<Outage>,
     /// The site's files.
     pub(super) site: Arc<Site>,
+    /// What else they load; none where it could not send.
+    pub(super) tracker: Option<Tracker>,
     /// What records that pages were seen.
     pub(super) views: PageViews,
     /// Who may see more than a visitor.
@@ -95,6 +98,7 @@ impl Shop {
             brokers: settings.kafka.kafka_brokers.as_str().into(),
             postgres,
             site,
+            tracker: Tracker::new(&settings.tracker, &settings.http),
             stop,
             reload_port: std::env::var_os("LEPTOS_WATCH").map(|_| settings.site.leptos_reload_port),
         })

@@ -3,6 +3,7 @@
 use super::cart::Cart;
 use super::cookies;
 use super::staff::Verdict;
+use crate::components::shell::Tracked;
 use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
@@ -16,6 +17,18 @@ use uuid::Uuid;
 /// How long a returning visitor is remembered, in seconds: a year.
 const REMEMBERED_S: u32 = 365 * 24 * 3600;
 
+/// What an answer counts as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum View {
+    /// No page view.
+    #[default]
+    None,
+    /// One, if the browser ever shows it: then only the browser can tell.
+    Ahead,
+    /// One, recorded under this id.
+    Recorded(Uuid),
+}
+
 /// One request's visitor.
 #[derive(Debug, Clone)]
 pub struct Visitor {
@@ -27,6 +40,8 @@ pub struct Visitor {
     pub unseen: bool,
     /// Whether this is somebody who may see the staff's pages.
     pub staff: bool,
+    /// Whether what the visitor is shown is a page view.
+    pub view: View,
     visit: Visit,
     sender: Sender,
     host: Option<String>,
@@ -98,6 +113,20 @@ impl Visitor {
         }
     }
 
+    /// What the page's tracker has to know, where the page is a page view.
+    pub fn tracked(&self, write_key: Option<String>) -> Option<Tracked> {
+        let view = match self.view {
+            View::None => return None,
+            View::Ahead => None,
+            View::Recorded(id) => Some(id.to_string()),
+        };
+        Some(Tracked {
+            view,
+            path: self.path.clone(),
+            write_key,
+        })
+    }
+
     /// The name as text.
     pub fn name(&self) -> Option<String> {
         self.username.as_ref().map(ToString::to_string)
@@ -140,6 +169,7 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
                     text(headers, name).is_some_and(|value| value.contains("prefetch"))
                 }),
             staff: Verdict::of(&parts.extensions).is_ok(),
+            view: View::None,
             visit: Visit::of(headers),
             sender: Sender::of(&parts.extensions),
             host: text(headers, header::HOST.as_str()).map(str::to_owned),

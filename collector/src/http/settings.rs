@@ -25,6 +25,13 @@ pub struct HttpSettings {
     pub privacy: PrivacySettings,
 }
 
+impl HttpSettings {
+    /// Whether `/v1` takes what comes with this key, or with none.
+    pub fn admits(&self, write_key: Option<&str>) -> bool {
+        self.keys.write_keys.admit(write_key, None).is_ok()
+    }
+}
+
 /// Who may send to `/v1`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct KeySettings {

@@ -15,3 +15,4 @@ mod reading;
 mod rejects;
 mod schema;
 mod support;
+mod views;

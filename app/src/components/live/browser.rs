@@ -2,6 +2,7 @@
 //!
 //! A missing element or a refused call is never a panic: the page works without the island.
 
+use js_sys::{Function, Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Element, Event, Headers, RequestInit, Response, UrlSearchParams, Window};
@@ -64,6 +65,23 @@ pub async fn ask(href: &str, body: Option<&UrlSearchParams>) -> Option<Reply> {
         html,
         ok: response.ok(),
     })
+}
+
+/// Has the page's tracker tell of an event with these properties. Its id; none where there is no tracker.
+pub fn track(event: &str, properties: &[(&str, String)]) -> Option<String> {
+    let tracker = Reflect::get(window()?.as_ref(), &"clickshop".into()).ok()?;
+    let track: Function = Reflect::get(&tracker, &"track".into())
+        .ok()?
+        .dyn_into()
+        .ok()?;
+    let told = Object::new();
+    for (name, value) in properties {
+        Reflect::set(&told, &(*name).into(), &value.into()).ok()?;
+    }
+    track
+        .call2(&tracker, &event.into(), &told)
+        .ok()?
+        .as_string()
 }
 
 /// Waits.

@@ -1,10 +1,10 @@
 //! The shop's form in the browser: the same rules as the server's, applied at once.
 
 use super::answer;
-use super::browser::{ask, find, find_all, set_hidden, target, window};
+use super::browser::{ask, find, find_all, set_hidden, target, track, window};
 use crate::address::{self, OWN_COLOR};
 use crate::components::stage::{caption, cloth, garment};
-use domain::Choice;
+use domain::{Choice, EventType};
 use leptos::ev;
 use leptos::prelude::window_event_listener;
 use leptos::task::spawn_local;
@@ -13,6 +13,9 @@ use web_sys::{
     Element, Event, FormData, HtmlElement, HtmlFieldSetElement, HtmlFormElement, HtmlInputElement,
     MouseEvent, SubmitEvent, UrlSearchParams,
 };
+
+/// What the tracker calls an option that was chosen.
+const OPTION_CHOSEN: &str = "option_chosen";
 
 /// Makes the page agree with the form, which a browser may have restored, and listens for Back.
 pub fn wake(root: &Element) {
@@ -41,7 +44,8 @@ pub fn on_input(event: &Event) {
     }
 }
 
-/// When an option is chosen: show it, put it into the address, and record the look at a style.
+/// When an option is chosen: show it, put it into the address, and record it: the look at a style as a click on
+/// an item, all else as what no server sees.
 pub fn on_change(event: &Event) {
     let Some(input) = target::<HtmlInputElement>(event) else {
         return;
@@ -54,6 +58,11 @@ pub fn on_change(event: &Event) {
     }
     if input.name() == "style" && choice.style.is_some() {
         record_item_click(choice);
+    } else {
+        track(
+            OPTION_CHOSEN,
+            &[("option", input.name()), ("value", input.value())],
+        );
     }
 }
 
@@ -187,10 +196,13 @@ fn check(form: &HtmlFormElement, name: &str, value: &str) -> bool {
     found
 }
 
-/// Tells the shop that a style was chosen; nobody waits for it.
+/// Tells the shop that a style was chosen, and the tracker, too, under one id; nobody waits for either.
 fn record_item_click(choice: Choice) {
     let body = UrlSearchParams::new_with_str(&address::query(&choice));
     if let (Some(window), Ok(body)) = (window(), body) {
+        if let Some(id) = track(EventType::ITEM_CLICK, &choice.pairs()) {
+            body.append("id", &id);
+        }
         let _ = window
             .navigator()
             .send_beacon_with_opt_url_search_params("/click", Some(&body));

@@ -1,8 +1,8 @@
 //! The books as books: on one page what the collectors acknowledged, on the other what became of it, and
 //! below both the same sum.
 
-use crate::figures::words::count;
-use crate::figures::{Books, Figures};
+use crate::figures::words::{count, many, percent};
+use crate::figures::{Books, Figures, Views};
 use leptos::prelude::*;
 
 /// Both pages.
@@ -17,7 +17,23 @@ pub fn books(figures: &Figures) -> AnyView {
         <section class="books" aria-labelledby="books-title">
             <h2 id="books-title">"The books"</h2>
             {content}
+            {figures.views.as_ref().map(views)}
         </section>
+    }
+    .into_any()
+}
+
+/// Who blocks trackers: a figure that the books can give, because each page view is told by two.
+fn views(views: &Views) -> AnyView {
+    let share = views.share.map_or_else(|| "–".to_owned(), percent);
+    let among = many(views.among, "page view");
+    view! {
+        <p class="books__note" data-views=views.among>
+            "Only the server saw "
+            <b data-figure="server-only">{share}</b>
+            {format!(" of the shop's last {among}: the tracker is blocked there, or no scripts are run. ")}
+            "What both saw is one row, and one of the duplicates above."
+        </p>
     }
     .into_any()
 }
@@ -41,7 +57,7 @@ fn ledger(books: &Books) -> AnyView {
         Entry::noted(
             "duplicate",
             books.duplicate,
-            "repetitions of a sender, recognised",
+            "repetitions, recognised: of a sender, or of what the tracker saw, too",
         ),
         Entry::noted("rejected", books.rejected, "kept with their reason"),
         Entry::noted(

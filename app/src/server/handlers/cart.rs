@@ -29,12 +29,12 @@ use uuid::Uuid;
 const FIRST_LOOK: Duration = Duration::from_millis(60);
 
 /// `GET /cart`.
-pub async fn show(State(shop): State<Shop>, visitor: Visitor) -> Response {
+pub async fn show(State(shop): State<Shop>, mut visitor: Visitor) -> Response {
     if visitor.username.is_none() {
-        shop.views.record(&visitor);
+        shop.views.record(&mut visitor);
         return hello::show(&shop, &visitor, Choice::default());
     }
-    shop.views.record(&visitor);
+    shop.views.record(&mut visitor);
     answer(
         &shop,
         &visitor,

@@ -67,7 +67,7 @@ fn properties(cart: &Cart) -> Map<String, Value> {
 /// `GET /thanks`.
 pub async fn thanks(
     State(shop): State<Shop>,
-    visitor: Visitor,
+    mut visitor: Visitor,
     RawQuery(query): RawQuery,
 ) -> Response {
     let query = Form::parse(query.unwrap_or_default().as_bytes());
@@ -75,7 +75,7 @@ pub async fn thanks(
         .get("id")
         .and_then(|id| receipts::read(id, &query))
         .map(|receipt| receipts::address(&receipt));
-    shop.views.record(&visitor);
+    shop.views.record(&mut visitor);
     let frame = frame(&visitor, "Thank you", "/thanks");
     page(&shop, &visitor, StatusCode::OK, frame, || content(receipt))
 }

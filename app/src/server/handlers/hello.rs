@@ -18,11 +18,11 @@ const SHOWN_AGAIN_MAX: usize = 200;
 /// `GET /hello`: the form, with the present name in it.
 pub async fn ask(
     State(shop): State<Shop>,
-    visitor: Visitor,
+    mut visitor: Visitor,
     RawQuery(query): RawQuery,
 ) -> Response {
     let (choice, _) = Form::parse(query.unwrap_or_default().as_bytes()).usable_choice();
-    shop.views.record(&visitor);
+    shop.views.record(&mut visitor);
     show(&shop, &visitor, choice)
 }
 

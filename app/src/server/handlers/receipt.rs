@@ -54,12 +54,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
 
 /// The receipt as a page. It loads itself again, without being another page view, until there is no
 /// news to come.
-pub async fn show(State(shop): State<Shop>, visitor: Visitor, asked: Asked) -> Response {
+pub async fn show(State(shop): State<Shop>, mut visitor: Visitor, asked: Asked) -> Response {
     let Some(receipt) = asked.receipt else {
         return not_found::answer(&shop, &visitor);
     };
     if !asked.again {
-        shop.views.record(&visitor);
+        shop.views.record(&mut visitor);
     }
     let news = receipts::news(&shop, &receipt, PAGE_PATIENCE).await;
     let back = asked.message.as_deref().map(choice_of).unwrap_or_default();

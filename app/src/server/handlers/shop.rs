@@ -20,12 +20,12 @@ use uuid::Uuid;
 /// that says the choice alone.
 pub async fn show(
     State(shop): State<Shop>,
-    visitor: Visitor,
+    mut visitor: Visitor,
     RawQuery(query): RawQuery,
 ) -> Response {
     let form = Form::parse(query.unwrap_or_default().as_bytes());
     if visitor.username.is_none() {
-        shop.views.record(&visitor);
+        shop.views.record(&mut visitor);
         return hello::show(&shop, &visitor, form.usable_choice().0);
     }
     if let Some(token) = form.token() {
@@ -37,7 +37,7 @@ pub async fn show(
     } else {
         StatusCode::UNPROCESSABLE_ENTITY
     };
-    shop.views.record(&visitor);
+    shop.views.record(&mut visitor);
     let view = ShopView {
         choice,
         token: new_token().to_string(),

@@ -57,6 +57,7 @@ pub fn assemble(parts: Parts<'_>) -> Figures {
         problems: Vec::new(),
         warnings: Vec::new(),
         books: postgres.books(),
+        views: postgres.views(),
         spool: spool.map(spooled),
         lag_events: sum(|one| one.lag_events),
         lag_s: partitions

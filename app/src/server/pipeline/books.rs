@@ -1,6 +1,6 @@
-//! What Postgres tells: the books, and who has read how far.
+//! What Postgres tells: the books, who has read how far, and which page views only the server saw.
 
-use crate::figures::{Books, Direct, Twice};
+use crate::figures::{Books, Direct, Twice, Views};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,6 +17,11 @@ const LOOK_EVERY: i64 = 5;
 const LOOK_AT_ROWS: u32 = 200;
 /// They are taken from the last hour, each time from another minute of it on.
 const LOOK_BACK_MIN: i64 = 60;
+/// And so many of the shop's page views, the newest: those of the last day at most, and old enough for a tracker to
+/// have told of them, which it does a moment after the page is there.
+const LOOK_AT_VIEWS: u32 = 1000;
+const VIEWS_BACK: TimeDelta = TimeDelta::days(1);
+const VIEWS_SETTLE: TimeDelta = TimeDelta::seconds(10);
 
 /// The last answer.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +31,8 @@ pub struct Told {
     failed: bool,
     /// What the last look at rows has found.
     twice: Option<Twice>,
+    /// What the last look at page views has found.
+    views: Option<Views>,
 }
 
 #[derive(Debug, Clone)]
@@ -46,6 +53,12 @@ impl Told {
             twice: self.twice,
             ..books(&self.fresh()?.balance)
         })
+    }
+
+    /// What only the server saw; none while Postgres is silent.
+    pub fn views(&self) -> Option<Views> {
+        self.fresh()?;
+        self.views
     }
 
     /// The leases; none while Postgres is silent.
@@ -72,6 +85,7 @@ impl Told {
             answer: Some((Instant::now(), Answer { balance, leases })),
             failed: false,
             twice: None,
+            views: Some(Views::of(4, 1)),
         }
     }
 }
@@ -80,10 +94,13 @@ impl Told {
 pub async fn ask_postgres(store: Store, topic: String, told: watch::Sender<Told>) {
     for turn in 0.. {
         let asked = Instant::now();
-        if turn % LOOK_EVERY == 0
-            && let Some(twice) = look_for_twice(&store, turn / LOOK_EVERY).await
-        {
-            told.send_modify(|told| told.twice = Some(twice));
+        if turn % LOOK_EVERY == 0 {
+            if let Some(twice) = look_for_twice(&store, turn / LOOK_EVERY).await {
+                told.send_modify(|told| told.twice = Some(twice));
+            }
+            if let Some(views) = look_at_views(&store).await {
+                told.send_modify(|told| told.views = Some(views));
+            }
         }
         match ask(&store, &topic).await {
             Ok(answer) => told.send_modify(|told| {
@@ -113,6 +130,14 @@ async fn look_for_twice(store: &Store, look: i64) -> Option<Twice> {
         }
     }
     Some(Twice { found: 0, among: 0 })
+}
+
+/// Looks at the newest page views. None when Postgres cannot say.
+async fn look_at_views(store: &Store) -> Option<Views> {
+    let now = Utc::now();
+    let (since, until) = (now - VIEWS_BACK, now - VIEWS_SETTLE);
+    let seen = store.shop_views(since, until, LOOK_AT_VIEWS).await.ok()?;
+    Some(Views::of(seen.among, seen.server_only))
 }
 
 async fn ask(store: &Store, topic: &str) -> Result<Answer, StoreError> {

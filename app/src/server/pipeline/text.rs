@@ -1,7 +1,7 @@
 //! The figures for a terminal: `curl http://127.0.0.1:8501/pipeline`.
 
-use crate::figures::words::{count, count_or_dash, list, many, rate, span};
-use crate::figures::{Books, Figures, Partition};
+use crate::figures::words::{count, count_or_dash, list, many, percent, rate, span};
+use crate::figures::{Books, Figures, Partition, Views};
 use std::fmt::Write as _;
 
 /// The figures as text, the answer to "is all well?" first.
@@ -17,6 +17,9 @@ pub fn text(figures: &Figures) -> String {
     }
     if let Some(books) = &figures.books {
         let _ = writeln!(text, "\n{}", books_lines(books));
+    }
+    if let Some(views) = &figures.views {
+        let _ = writeln!(text, "{}", views_line(views));
     }
     let _ = writeln!(text, "\n{}", lag_line(figures));
     for broker in &figures.brokers {
@@ -87,6 +90,18 @@ fn books_lines(books: &Books) -> String {
         count(books.in_flight),
         count(books.lost)
     )
+}
+
+fn views_line(views: &Views) -> String {
+    match views.share {
+        None => "no page view of the shop yet that a tracker could have told of".to_owned(),
+        Some(share) => format!(
+            "only the server saw {} of the shop's last {} ({}): trackers blocked, or no scripts",
+            count(views.server_only),
+            many(views.among, "page view"),
+            percent(share)
+        ),
+    }
 }
 
 fn lag_line(figures: &Figures) -> String {
@@ -168,6 +183,7 @@ mod tests {
         for line in [
             "acknowledged 100 + unreported 0",
             "= stored 99 + duplicate 1 + rejected 0 + expired 0 + in flight 0 + lost 0",
+            "only the server saw 1 of the shop's last 8 page views (13 %): trackers blocked, or no scripts",
             "nothing is unread; no spool",
             "broker 2  up    127.0.0.1:29092        leads 2, 2 of 2 copies complete",
             "        1      1    1,2,3         50         50         0         –       0        now  host:1",
