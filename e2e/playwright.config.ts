@@ -31,10 +31,11 @@ export default defineConfig({
   timeout: 60_000,
   expect: { timeout: 15_000 },
   reporter: [["list"]],
-  // What breaks servers comes when nobody else needs them.
+  // What counts everybody comes when nobody else is there, and last what breaks servers.
   projects: [
-    { name: "shop", testIgnore: "broken.spec.ts" },
-    { name: "broken", testMatch: "broken.spec.ts", dependencies: ["shop"] },
+    { name: "shop", testIgnore: ["alone.spec.ts", "broken.spec.ts"] },
+    { name: "alone", testMatch: "alone.spec.ts", dependencies: ["shop"] },
+    { name: "broken", testMatch: "broken.spec.ts", dependencies: ["alone"] },
   ],
   use: {
     baseURL: process.env.SHOP_URL ?? "http://127.0.0.1:8501",

@@ -64,11 +64,30 @@ test("a page view is counted, and one for each path that the page gives itself",
   await expectTypes(db, visitor, Array(3).fill("page_view"));
   await page.goBack(); // to /b
   await expectTypes(db, visitor, Array(4).fill("page_view"));
+  await page.goForward();
+  await expectTypes(db, visitor, Array(5).fill("page_view"));
   const events = await eventsOf(db, visitor);
-  expect(events.map((event) => event.path)).toEqual(["/a", "/b", "/c", "/b"]);
+  expect(events.map((event) => event.path)).toEqual(["/a", "/b", "/c", "/b", "/c"]);
   expect(events[1].referrer).toBe(`${site}/a?from=mail`);
   expect(new Set(events.map((event) => event.session_id)).size).toBe(1);
   expect(events[0].source).toBe("tracker");
+});
+
+test("a page that comes back from the browser's memory is looked at again", async ({
+  page,
+  site,
+  visitor,
+  db,
+}) => {
+  await page.goto(`${site}/a`);
+  await expectTypes(db, visitor, ["page_view"]);
+  // Browsers under test keep no pages: this is what the others tell a page that they have kept.
+  for (const persisted of [false, true]) {
+    await page.evaluate((kept) => dispatchEvent(new PageTransitionEvent("pageshow", { persisted: kept })), persisted);
+  }
+  await expectTypes(db, visitor, ["page_view", "page_view"]);
+  const ids = await db.rows(`SELECT DISTINCT event_id FROM events WHERE username = $1`, visitor);
+  expect(ids).toHaveLength(2);
 });
 
 test("a click on what has a name is counted, with what its attributes say", async ({
@@ -103,6 +122,49 @@ test("a link is followed at once, and its click is counted all the same", async 
   await expectTypes(db, visitor, ["page_view", "next", "page_view"]);
 });
 
+test("a link waits for nobody, not even for a collector that never answers", async ({
+  page,
+  context,
+  site,
+  visitor,
+  db,
+}) => {
+  let asked = 0;
+  await context.route(collector, () => void (asked += 1)); // and nothing else, ever
+  await page.goto(`${site}/a`);
+  await expect.poll(() => asked).toBe(1);
+  const clicked = Date.now();
+  await page.getByRole("link", { name: "Next" }).click();
+  await expect(page).toHaveURL(/\/next$/);
+  expect(Date.now() - clicked, "milliseconds from the click to the next page").toBeLessThan(2000);
+  await context.unroute(collector);
+  await page.reload();
+  await expectTypes(db, visitor, ["page_view", "next", "page_view", "page_view"]);
+});
+
+test("where a beacon is refused, a request that outlives the page is sent", async ({
+  page,
+  site,
+  visitor,
+  db,
+}) => {
+  await page.addInitScript(() => {
+    navigator.sendBeacon = () => {
+      (globalThis as any).refused = true;
+      return false;
+    };
+  });
+  await page.goto(`${site}/a`);
+  await expectTypes(db, visitor, ["page_view"]);
+  const sent = page.waitForRequest(collector);
+  await page.getByText("Play").click();
+  // As when the tab is left: at once, not after the moment for which events wait for each other.
+  await page.evaluate(() => dispatchEvent(new PageTransitionEvent("pagehide")));
+  expect(await page.evaluate(() => (globalThis as any).refused)).toBe(true);
+  await sent;
+  await expectTypes(db, visitor, ["page_view", "play"]);
+});
+
 test("the last click before a tab is closed is counted", async ({ context, site, visitor, db }) => {
   const tab = await context.newPage();
   await tab.goto(`${site}/a`);
@@ -121,7 +183,7 @@ test.describe("when nobody hears", () => {
     visitor,
     db,
   }) => {
-      await page.goto(`${site}/a`);
+    await page.goto(`${site}/a`);
     await expect.poll(() => remembered(page)).toBe(0);
     await context.setOffline(true);
     await page.getByText("Play").click();
@@ -139,7 +201,7 @@ test.describe("when nobody hears", () => {
     visitor,
     db,
   }) => {
-      await context.route(collector, (route) => route.abort());
+    await context.route(collector, (route) => route.abort());
     await page.goto(`${site}/a`);
     await page.getByText("Play").click();
     await expect.poll(() => remembered(page)).toBe(2);
@@ -156,7 +218,7 @@ test.describe("when nobody hears", () => {
     visitor,
     db,
   }) => {
-      let asked = 0;
+    let asked = 0;
     await context.route(collector, (route) => {
       asked += 1;
       const busy = { status: 503, headers: { "access-control-allow-origin": "*", "retry-after": "1" } };

@@ -152,7 +152,9 @@ async fn what_server_and_tracker_say_of_a_view_is_one_event_twice() {
         }
         assert!(copies.iter().all(|c| c.contains(r#""client_id":true"#)));
     }
-    let looks = events.iter().filter(|e| e.contains("item_click"));
+    let looks = events
+        .iter()
+        .filter(|e| e.contains(r#""type":"item_click""#));
     assert!(looks.clone().all(|e| e.contains(r#""style":"Polo shirt""#)));
     assert_eq!(looks.count(), 2);
 }

@@ -1,0 +1,74 @@
+// Figures over everybody: these tests run when nobody else is in the shop.
+import type { Browser, BrowserContextOptions } from "@playwright/test";
+import { test, expect, type Database, type Row } from "../support/test";
+import { enter } from "../support/shop";
+import { pagesOf, seen } from "../support/seen";
+
+test.describe.configure({ mode: "serial" });
+
+/** A visitor in a browser of their own, who looks at two pages. */
+async function visit(browser: Browser, options: BrowserContextOptions, blocked: boolean, name: string) {
+  const context = await browser.newContext(options);
+  if (blocked) await context.route("**/tracker.js", (route) => route.abort());
+  const page = await context.newPage();
+  await enter(page, name);
+  await page.goto("/cart");
+  return context;
+}
+
+/** What the rows say: the shop's newest page views, and how many of them were told once only. */
+async function counted(db: Database): Promise<Row> {
+  const [row] = await db.rows(
+    `SELECT count(*)::int AS among, count(*) FILTER (WHERE retries.event_id IS NULL)::int AS server_only
+     FROM (
+       SELECT event_id FROM events WHERE type = 'page_view' AND source = 'shop' AND client_id
+       ORDER BY stored_at DESC LIMIT 1000
+     ) AS view
+     LEFT JOIN (SELECT DISTINCT event_id FROM retries) AS retries USING (event_id)`,
+  );
+  return row;
+}
+
+test("the share of page views that only the server saw is a figure of the balance page", async ({
+  browser,
+  baseURL,
+  page,
+  request,
+  visitor,
+  db,
+}) => {
+  test.setTimeout(120_000);
+  const name = (who: string) => `${who} ${visitor}`;
+  const contexts = [
+    await visit(browser, { baseURL }, false, name("Open")),
+    await visit(browser, { baseURL }, true, name("Blocked")),
+    await visit(browser, { baseURL, javaScriptEnabled: false }, false, name("Plain")),
+  ];
+  const alone = async (who: string) => pagesOf(await seen(db, name(who), "page_view"), "told once");
+  await expect.poll(() => alone("Open")).toEqual([]);
+  expect(await alone("Blocked")).toEqual(["/", "/cart"]);
+  expect(await alone("Plain")).toEqual(["/", "/cart"]);
+  expect(pagesOf(await seen(db, name("Open"), "page_view"))).toEqual(["/", "/cart"]);
+
+  // Nobody else is here, so the figure comes to what the rows say, as soon as they are old enough.
+  const figure = async () => {
+    const { views, balanced } = await (await request.get("/balance")).json();
+    return { balanced, among: views?.among, server_only: views?.server_only };
+  };
+  await expect
+    .poll(async () => ({ figure: await figure(), rows: await counted(db) }), { timeout: 60_000 })
+    .toEqual({ figure: { balanced: true, ...(await counted(db)) }, rows: await counted(db) });
+  const { among, server_only } = await figure();
+  expect(server_only).toBeGreaterThanOrEqual(4);
+  expect(among).toBeGreaterThanOrEqual(server_only + 2);
+
+  const { views } = await (await request.get("/balance")).json();
+  expect(views.share).toBeCloseTo(server_only / among, 6);
+  await page.goto("/pipeline");
+  const shown = page.locator('[data-figure="server-only"]');
+  await expect(shown).toHaveText(/^\d+(\.\d)? %$/);
+  expect(Math.abs(parseFloat(await shown.innerText()) - views.share * 100)).toBeLessThan(1);
+  const text = await (await request.get("/pipeline", { headers: { accept: "*/*" } })).text();
+  expect(text).toContain(`only the server saw ${server_only} of the shop's last ${among} page views`);
+  for (const context of contexts) await context.close();
+});
