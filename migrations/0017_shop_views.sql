@@ -2,7 +2,7 @@
 -- became rows: so that the newest are found at once, however many other events there are. Whether the tracker did is
 -- known from `retries`, where the second copy under the same id stands.
 --
--- Such a view costs one entry at the index's end; every other event costs nothing. Older rows have no place in it, but
--- making it reads all of them once, while nobody writes.
+-- Such a view costs one entry at the index's end; every other event the look at its first columns here, of which most
+-- events fail the first. Older rows have no place in it, but making it reads all of them once, while nobody writes.
 CREATE INDEX events_shop_views ON events (stored_at)
-WHERE type = 'page_view' AND source = 'shop' AND client_id;
+WHERE client_id AND source = 'shop' AND type = 'page_view';
