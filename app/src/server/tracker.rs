@@ -36,21 +36,26 @@ mod tests {
     use clap::Parser as _;
     use rstest::rstest;
 
+    const WITHOUT_KEY: Option<Tracker> = Some(Tracker { write_key: None });
+
+    fn with_key(key: &str) -> Option<Tracker> {
+        Some(Tracker {
+            write_key: Some(key.to_owned()),
+        })
+    }
+
     #[rstest]
-    #[case(&[], Some(None))]
-    #[case(&["--shop-write-key="], Some(None))]
-    #[case(&["--shop-write-key=any"], Some(Some("any")))]
+    #[case(&[], WITHOUT_KEY)]
+    #[case(&["--shop-write-key="], WITHOUT_KEY)]
+    #[case(&["--shop-write-key=any"], with_key("any"))]
     #[case(&["--write-keys=shop=1f,app=2e"], None)]
     #[case(&["--write-keys=shop=1f,app=2e", "--shop-write-key=shop"], None)]
-    #[case(&["--write-keys=shop=1f,app=2e", "--shop-write-key=1f"], Some(Some("1f")))]
+    #[case(&["--write-keys=shop=1f,app=2e", "--shop-write-key=1f"], with_key("1f"))]
     fn pages_have_a_tracker_where_it_may_send(
         #[case] flags: &[&str],
-        #[case] tracker: Option<Option<&str>>,
+        #[case] tracker: Option<Tracker>,
     ) {
         let settings = Settings::parse_from(["app"].iter().chain(flags));
-        let wanted = tracker.map(|key| Tracker {
-            write_key: key.map(str::to_owned),
-        });
-        assert_eq!(Tracker::new(&settings.tracker, &settings.http), wanted);
+        assert_eq!(Tracker::new(&settings.tracker, &settings.http), tracker);
     }
 }
