@@ -1,5 +1,5 @@
--- The newest page views that the shop has counted itself: how many are looked at, and of how many of them no tracker
--- told.
+-- The newest page views of people that the shop has counted itself: how many are looked at, and of how many of them
+-- no tracker told.
 --
 -- The shop tells of a view once, and only its page knows the id; so a second acknowledgement under that id is the
 -- tracker's. The partial index gives the newest ones in their order and reading stops at the limit: the cost does not
@@ -12,7 +12,9 @@ SELECT
 FROM (
     SELECT event_id
     FROM events
-    WHERE type = 'page_view' AND source = 'shop' AND client_id AND received_at >= $1 AND stored_at <= $2
+    WHERE
+        client_id AND source = 'shop' AND type = 'page_view' AND bot IS NULL
+        AND received_at >= $1 AND stored_at <= $2
     ORDER BY stored_at DESC
     LIMIT $3
 ) AS view

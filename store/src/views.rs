@@ -17,9 +17,9 @@ pub struct ShopViews {
 }
 
 impl Store {
-    /// Looks at the newest page views that the shop has counted itself, up to `limit`: of those that were received
-    /// at `since` or later, and were rows at `until` already. Choose that a little in the past: a tracker needs a
-    /// moment.
+    /// Looks at the newest page views of people that the shop has counted itself, up to `limit`: of those that were
+    /// received at `since` or later, and were rows at `until` already. Choose that a little in the past: a tracker
+    /// needs a moment.
     ///
     /// A view whose first copy came from the tracker is the tracker's row, and not looked at.
     pub async fn shop_views(

@@ -76,6 +76,11 @@ async fn only_what_the_shop_itself_has_counted_is_looked_at(pool: PgPool) {
         // Counted before pages had ids, or anything else than a view.
         page_view(2, "/"),
         by_client(cart_event(3)),
+        // A program's.
+        Event {
+            user_agent: Some("curl/8.7.1".into()),
+            ..by_shop(7)
+        },
         // Another site's.
         Event {
             source: Source::Segment,

@@ -31,7 +31,7 @@ fn views(views: &Views) -> AnyView {
         <p class="books__note" data-views=views.among>
             "Only the server saw "
             <b data-figure="server-only">{share}</b>
-            {format!(" of the shop's last {among}: the tracker is blocked there, or no scripts are run. ")}
+            {format!(" of people's last {among} in the shop: the tracker is blocked there, or no scripts are run. ")}
             "What both saw is one row, and one of the duplicates above."
         </p>
     }

@@ -96,7 +96,7 @@ fn views_line(views: &Views) -> String {
     match views.share {
         None => "no page view of the shop yet that a tracker could have told of".to_owned(),
         Some(share) => format!(
-            "only the server saw {} of the shop's last {} ({}): trackers blocked, or no scripts",
+            "only the server saw {} of people's last {} in the shop ({}): trackers blocked, or no scripts",
             count(views.server_only),
             many(views.among, "page view"),
             percent(share)
@@ -183,7 +183,7 @@ mod tests {
         for line in [
             "acknowledged 100 + unreported 0",
             "= stored 99 + duplicate 1 + rejected 0 + expired 0 + in flight 0 + lost 0",
-            "only the server saw 1 of the shop's last 8 page views (13 %): trackers blocked, or no scripts",
+            "only the server saw 1 of people's last 8 page views in the shop (13 %): trackers blocked, or no scripts",
             "nothing is unread; no spool",
             "broker 2  up    127.0.0.1:29092        leads 2, 2 of 2 copies complete",
             "        1      1    1,2,3         50         50         0         –       0        now  host:1",

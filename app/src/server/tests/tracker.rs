@@ -19,8 +19,6 @@ fn told<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
 
 #[tokio::test]
 async fn a_page_view_has_an_id_that_its_page_knows() {
-    let visit = "3f1f1a52-9a3e-4f6b-8d53-0c8f1f0f2a11";
-    let cookies = format!("username=Ann; session_id={visit}");
     let mut ids = Vec::new();
     for (address, path) in [
         ("/?category=shirt", "/"),
@@ -33,12 +31,12 @@ async fn a_page_view_has_an_id_that_its_page_knows() {
             "/receipt/{id}",
         ),
     ] {
-        let page = get(address, &cookies).await;
+        let page = get(address, "username=Ann").await;
         let id = uuid::Uuid::parse_str(told(&page, "view").unwrap()).unwrap();
         assert_eq!(id.get_version_num(), 7, "{address}");
         ids.push(id);
         assert_eq!(told(&page, "path"), Some(path));
-        assert_eq!(told(&page, "visit"), Some(visit));
+        assert_eq!(told(&page, "visit"), Some("cookie"));
         assert_eq!(told(&page, "user"), Some("Ann"));
         assert_eq!(told(&page, "write-key"), None);
     }
@@ -50,9 +48,8 @@ async fn a_page_view_has_an_id_that_its_page_knows() {
 #[tokio::test]
 async fn whoever_is_new_has_a_visit_before_a_name() {
     let page = get("/", "").await;
-    let visit = told(&page, "visit").unwrap();
-    let begun = format!("session_id={}", visit.replace('-', "%2D"));
-    assert!(page.cookies()[0].starts_with(&begun), "{begun}");
+    assert!(page.cookies()[0].starts_with("session_id="));
+    assert!(told(&page, "view").is_some());
     assert_eq!(told(&page, "user"), None);
 }
 
