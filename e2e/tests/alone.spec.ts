@@ -1,7 +1,7 @@
 // Figures over everybody: these tests run when nobody else is in the shop.
-import type { Browser, BrowserContextOptions } from "@playwright/test";
+import type { Browser, BrowserContextOptions, Page } from "@playwright/test";
 import { test, expect, type Database, type Row } from "../support/test";
-import { enter } from "../support/shop";
+import { addToCart, alive, choose, enter, stored } from "../support/shop";
 import { pagesOf, seen } from "../support/seen";
 
 test.describe.configure({ mode: "serial" });
@@ -75,4 +75,66 @@ test("the share of page views that only the server saw is a figure of the balanc
   const text = await (await request.get("/pipeline", { headers: { accept: "*/*" } })).text();
   expect(text).toContain(`only the server saw ${server_only} of people's last ${among} page views in the shop`);
   for (const context of contexts) await context.close();
+});
+
+const totals = ["itemClicks", "addToCartClicks", "buyClicks"] as const;
+
+/** The numbers in the page's one line that has all three. */
+async function shown(page: Page): Promise<number[]> {
+  const texts = await Promise.all(totals.map((name) => page.locator(`.totals [data-total="${name}"]`).innerText()));
+  return texts.map((text) => Number(text.replaceAll(",", "")));
+}
+
+test("the totals on the buttons follow everybody's clicks, without a reload", async ({
+  page,
+  browser,
+  baseURL,
+  request,
+  visitor,
+}) => {
+  await enter(page, `Watching ${visitor}`);
+  await alive(page);
+  await choose(page, "Category", "Shirt"); // so that the styles with their total can be seen
+  await page.evaluate(() => ((globalThis as any).sameDocument = true));
+  const known = async () => {
+    const clicks = await (await request.get("/api/clicks")).json();
+    return totals.map((name) => clicks[name]);
+  };
+  const before = await known();
+  await expect.poll(() => shown(page)).toEqual(before);
+
+  const context = await browser.newContext({ baseURL });
+  const other = await context.newPage();
+  await enter(other, `Buying ${visitor}`);
+  await alive(other);
+  await choose(other, "Category", "Trousers");
+  await choose(other, "Style", "Joggers");
+  await addToCart(other);
+  await stored(other);
+  await addToCart(other);
+  await expect(other.locator("[data-cart-count]")).toHaveText("2");
+  await other.getByRole("link", { name: /^Cart/ }).click();
+  await other.getByRole("button", { name: "Buy" }).click();
+  await expect(other.getByRole("heading", { name: "Thank you" })).toBeVisible();
+
+  const after = [before[0] + 1, before[1] + 2, before[2] + 1];
+  await expect.poll(() => shown(page), { timeout: 3000 }).toEqual(after);
+  const text = after.map((number) => number.toLocaleString("en-GB"));
+  await expect(page.locator('.button [data-total="addToCartClicks"]')).toHaveText(text[1]);
+  await expect(page.locator('legend:visible [data-total="itemClicks"]')).toHaveText(text[0]);
+  expect(await page.evaluate(() => (globalThis as any).sameDocument), "it was not loaded again").toBe(true);
+  await context.close();
+
+  // The same without scripts, as of the moment in which the page was rendered; also on the button that buys.
+  const plain = await browser.newContext({ baseURL, javaScriptEnabled: false });
+  const still = await plain.newPage();
+  await enter(still, `Plain ${visitor}`);
+  expect(await shown(still)).toEqual(after);
+  await addToCart(still);
+  await expect(still.getByRole("heading", { name: "Your receipt" })).toBeVisible();
+  await still.goto("/cart");
+  expect(await shown(still), "one's own click is among them at once").toEqual([after[0], after[1] + 1, after[2]]);
+  await expect(still.locator('.button [data-total="buyClicks"]')).toHaveText(text[2]);
+  await plain.close();
+  await expect.poll(known).toEqual([after[0], after[1] + 1, after[2]]);
 });

@@ -5,6 +5,7 @@
 
 use super::drawings::Drawing;
 use super::stage::{capitalised, cloth};
+use super::totals::{Total, Totals, tally};
 use crate::address::OWN_COLOR;
 use domain::Choice;
 use domain::catalogue::{Category, Color, Gender, Size, Style};
@@ -14,8 +15,9 @@ use leptos::prelude::*;
 /// The picker's colour before anyone touched it.
 const UNTOUCHED_PICKER: &str = "#7a4fbf";
 
-/// All groups for a choice, each with the message that belongs beside it.
-pub fn groups(choice: Choice, errors: &[FieldError]) -> AnyView {
+/// All groups for a choice, each with the message that belongs beside it, and the styles with how often they were
+/// looked at.
+pub fn groups(choice: Choice, errors: &[FieldError], totals: Option<Totals>) -> AnyView {
     let message = |field: &str| {
         errors
             .iter()
@@ -27,7 +29,7 @@ pub fn groups(choice: Choice, errors: &[FieldError]) -> AnyView {
         .iter()
         .map(|category| {
             let here = choice.category == Some(*category);
-            style_group(*category, choice, message("style").filter(|_| here))
+            style_group(*category, choice, message("style").filter(|_| here), totals)
         })
         .collect_view();
     view! {
@@ -76,7 +78,12 @@ fn plain_group<T: Copy + PartialEq + 'static>(
 }
 
 /// The styles of one category, each with its drawing in the chosen colour.
-fn style_group(category: Category, choice: Choice, error: Option<String>) -> AnyView {
+fn style_group(
+    category: Category,
+    choice: Choice,
+    error: Option<String>,
+    totals: Option<Totals>,
+) -> AnyView {
     let hidden = choice.category != Some(category);
     let color = cloth(&choice);
     let chosen = choice.style;
@@ -96,7 +103,7 @@ fn style_group(category: Category, choice: Choice, error: Option<String>) -> Any
             disabled=hidden
             aria-describedby=described
         >
-            <legend class="choice__legend">"Style"</legend>
+            <legend class="choice__legend">"Style" {tally(Total::Item, totals)}</legend>
             <div class="choice__list">{no_preference("style", open)} {items}</div>
             {beside("style", error)}
         </fieldset>

@@ -11,3 +11,4 @@ pub mod pipeline;
 pub mod receipt;
 pub mod shell;
 pub mod stage;
+pub mod totals;

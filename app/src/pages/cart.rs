@@ -3,6 +3,7 @@
 use crate::components::drawings::{Drawing, DrawingSheet};
 use crate::components::notice::{Notice, notice};
 use crate::components::stage::{caption, cloth, garment};
+use crate::components::totals::{Total, Totals, tally, totals};
 use domain::Choice;
 use leptos::prelude::*;
 
@@ -19,6 +20,8 @@ pub struct CartView {
     pub capacity: usize,
     /// What the visitor has to know first.
     pub notice: Option<Notice>,
+    /// What everybody clicked on so far; none while nobody knows.
+    pub totals: Option<Totals>,
 }
 
 /// The page's content.
@@ -29,6 +32,7 @@ pub fn cart(page: CartView) -> AnyView {
         token,
         capacity,
         notice: message,
+        totals: known,
     } = page;
     let count = items.len();
     let content = if items.is_empty() {
@@ -52,12 +56,14 @@ pub fn cart(page: CartView) -> AnyView {
                 <input type="hidden" name="items" value=items_sent/>
                 <button class="button button--primary" type="submit">
                     "Buy"
+                    {tally(Total::Buy, known)}
                 </button>
                 " "
                 <a class="button button--quiet" href="/">
                     "Choose more"
                 </a>
             </form>
+            {totals(known)}
         }
         .into_any()
     };

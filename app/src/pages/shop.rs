@@ -8,6 +8,7 @@ use crate::components::drawings::{Drawing, DrawingSheet};
 use crate::components::live::LiveShop;
 use crate::components::notice::{Notice, notice};
 use crate::components::stage::{caption, cloth, garment};
+use crate::components::totals::{Total, Totals, tally, totals};
 use domain::Choice;
 use domain::catalogue::Style;
 use domain::choice::FieldError;
@@ -24,6 +25,8 @@ pub struct ShopView {
     pub errors: Vec<FieldError>,
     /// What the visitor has to know first.
     pub notice: Option<Notice>,
+    /// What everybody clicked on so far; none while nobody knows.
+    pub totals: Option<Totals>,
 }
 
 /// The page's content.
@@ -33,6 +36,7 @@ pub fn shop(page: ShopView) -> AnyView {
         token,
         errors,
         notice: message,
+        totals: known,
     } = page;
     let style_before = choice.style.map(Style::label);
     let form = view! {
@@ -47,10 +51,11 @@ pub fn shop(page: ShopView) -> AnyView {
             </div>
             <div class="shop__options">
                 <h1>"What would you wear?"</h1>
-                {groups(choice, &errors)}
+                {groups(choice, &errors, known)}
                 <div class="shop__buy">
                     <button class="button button--primary" type="submit">
                         "Add to cart"
+                        {tally(Total::AddToCart, known)}
                     </button>
                     <button
                         class="button button--quiet"
@@ -63,6 +68,7 @@ pub fn shop(page: ShopView) -> AnyView {
                         "Show options"
                     </button>
                 </div>
+                {totals(known)}
             </div>
         </form>
         <div class="shop__answer" data-answer=""></div>

@@ -6,6 +6,7 @@ use super::settings::{Settings, SiteSettings};
 use super::staff::Staff;
 use super::tracker::Tracker;
 use super::views::PageViews;
+use crate::components::totals::Totals;
 use collector::http::HttpSettings;
 use collector::{Collector, CollectorSettings};
 use secrecy::ExposeSecret;
@@ -101,6 +102,16 @@ impl Shop {
             tracker: Tracker::new(&settings.tracker, &settings.http),
             stop,
             reload_port: std::env::var_os("LEPTOS_WATCH").map(|_| settings.site.leptos_reload_port),
+        })
+    }
+
+    /// What everybody clicked on so far, from this process's memory; none before it has heard of it.
+    pub(super) fn totals(&self) -> Option<Totals> {
+        let clicks = self.collector.clicks()?;
+        Some(Totals {
+            item: clicks.item,
+            add_to_cart: clicks.add_to_cart,
+            buy: clicks.buy,
         })
     }
 

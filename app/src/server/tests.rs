@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 mod staff;
+mod totals;
 mod tracker;
 
 /// An answer, read to its end.

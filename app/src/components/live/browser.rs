@@ -67,6 +67,16 @@ pub async fn ask(href: &str, body: Option<&UrlSearchParams>) -> Option<Reply> {
     })
 }
 
+/// Asks the shop for JSON. None when it cannot be reached, or has nothing to say.
+pub async fn ask_json(href: &str) -> Option<JsValue> {
+    let answer = JsFuture::from(window()?.fetch_with_str(href)).await.ok()?;
+    let response: Response = answer.dyn_into().ok()?;
+    if !response.ok() {
+        return None;
+    }
+    JsFuture::from(response.json().ok()?).await.ok()
+}
+
 /// Has the page's tracker tell of an event with these properties. Its id; none where there is no tracker.
 pub fn track(event: &str, properties: &[(&str, String)]) -> Option<String> {
     let tracker = Reflect::get(window()?.as_ref(), &"clickshop".into()).ok()?;

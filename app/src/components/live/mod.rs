@@ -8,6 +8,7 @@ mod answer;
 mod browser;
 mod form;
 mod pipeline;
+mod totals;
 
 use leptos::html;
 use leptos::prelude::*;
@@ -52,6 +53,13 @@ pub fn LiveReceipt(children: Children) -> impl IntoView {
             {children()}
         </div>
     }
+}
+
+/// The totals, alive: they follow everybody's clicks.
+#[island]
+pub fn LiveTotals(children: Children) -> impl IntoView {
+    Effect::new(totals::wake);
+    view! { <div>{children()}</div> }
 }
 
 /// The pipeline's figures, alive: each change arrives by itself.

@@ -60,6 +60,7 @@ pub fn answer(
         token: token.to_string(),
         capacity: CAPACITY,
         notice,
+        totals: shop.totals(),
     };
     let frame = frame(visitor, "Your cart", "/cart");
     page(shop, visitor, status, frame, || content(view))
@@ -172,8 +173,8 @@ fn not_added(
             let view = ShopView {
                 choice,
                 token: token.to_string(),
-                errors: Vec::new(),
                 notice: Some(Notice::Error(text)),
+                ..ShopView::default()
             };
             super::shop::answer(shop, visitor, status, view)
         }
@@ -201,6 +202,7 @@ fn refused(
                 token: form.token().unwrap_or_else(new_token).to_string(),
                 errors,
                 notice: Some(Notice::Error(text)),
+                ..ShopView::default()
             };
             super::shop::answer(shop, visitor, status, view)
         }

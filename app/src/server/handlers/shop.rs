@@ -42,7 +42,7 @@ pub async fn show(
         choice,
         token: new_token().to_string(),
         errors,
-        notice: None,
+        ..ShopView::default()
     };
     answer(&shop, &visitor, status, view)
 }
@@ -50,6 +50,10 @@ pub async fn show(
 /// The shop's page in any state.
 pub fn answer(shop: &Shop, visitor: &Visitor, status: StatusCode, view: ShopView) -> Response {
     let frame = frame(visitor, "The shop", "/");
+    let view = ShopView {
+        totals: shop.totals(),
+        ..view
+    };
     page(shop, visitor, status, frame, || content(view))
 }
 
@@ -65,6 +69,7 @@ fn show_options(shop: &Shop, visitor: &Visitor, form: &Form, token: Uuid) -> Res
             token: new_token().to_string(),
             notice: Some(Notice::Error(unknown.message.clone())),
             errors,
+            ..ShopView::default()
         };
         return answer(shop, visitor, StatusCode::UNPROCESSABLE_ENTITY, view);
     }
