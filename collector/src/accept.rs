@@ -18,14 +18,14 @@ use crate::request::{Delivered, QueueLimits};
 use crate::spool::{Spool, SpoolSettings, SpoolState, drain};
 use crate::stored::{Desk, Waited};
 use crate::tally::Totals;
-use crate::telemetry;
+use crate::telemetry::METERS;
 use domain::receipt::{Place, Receipt};
 use domain::{LastSeen, Reject, Source};
 use rdkafka::error::RDKafkaErrorCode;
 use service::health::Health;
 use service::outage::Outage;
 use service::settings::KafkaSettings;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use store::Store;
 use tokio::task::JoinHandle;
@@ -171,7 +171,8 @@ impl Collector {
         health: Health,
         shutdown: CancellationToken,
     ) -> anyhow::Result<Self> {
-        service::telemetry::describe(&telemetry::METRICS);
+        // From now on every number is shown, as 0.
+        LazyLock::force(&METERS);
         let boot = Uuid::now_v7();
         let spool = settings.spool.as_ref().map(Spool::open).transpose()?;
         let spool = spool.map(Arc::new);
@@ -258,17 +259,17 @@ impl Collector {
     /// The future may be dropped at any time: what was produced by then still reaches Kafka, and
     /// nobody is told.
     pub async fn accept(&self, drafts: Vec<Draft>) -> Result<Vec<Accepted>, AcceptError> {
-        let started = Instant::now();
+        let (started, count) = (Instant::now(), drafts.len() as u64);
         let clicks = self.0.counters.worth(&drafts);
         let accepted = self.keep(drafts).await;
         match &accepted {
-            Ok(events) => {
+            Ok(events) if count > 0 => {
                 self.0.counters.acknowledged(&clicks, events);
-                metrics::histogram!(telemetry::ACKNOWLEDGE).record(started.elapsed().as_secs_f64());
+                METERS.acknowledge.record(started.elapsed().as_secs_f64());
             }
-            Err(error) => {
-                metrics::counter!(telemetry::REFUSED, "reason" => error.code()).increment(1);
-            }
+            // One of them breaks a rule, and nothing is known of the others: see [`count_invalid`].
+            Ok(_) | Err(AcceptError::Invalid(_)) => {}
+            Err(error) => METERS.refused.add(error.code(), count),
         }
         accepted
     }
@@ -361,7 +362,11 @@ impl Collector {
 
     /// Accepts one draft; see [`Self::accept`].
     pub async fn accept_one(&self, draft: Draft) -> Result<Accepted, AcceptError> {
-        let mut accepted = self.accept(vec![draft]).await?;
+        let accepted = self.accept(vec![draft]).await;
+        if matches!(accepted, Err(AcceptError::Invalid(_))) {
+            count_invalid(1);
+        }
+        let mut accepted = accepted?;
         // One draft in, one answer out; were it otherwise, nobody should hear of success.
         accepted.pop().ok_or(UNAVAILABLE)
     }
@@ -467,8 +472,12 @@ fn count_accepted(records: &[Record]) {
     for source in Source::ALL {
         let count = records.iter().filter(|r| r.source == *source).count();
         if count > 0 {
-            metrics::counter!(telemetry::ACCEPTED, "source" => source.as_str())
-                .increment(count as u64);
+            METERS.accepted.add(source.as_str(), count as u64);
         }
     }
+}
+
+/// Counts events that broke a rule. Who hears that one of several does finds out how many do.
+pub(crate) fn count_invalid(events: usize) {
+    METERS.refused.add("invalid", events as u64);
 }

@@ -7,6 +7,7 @@ pub(crate) use config::config;
 
 use crate::lane::{Handed, Lane, Rests};
 use crate::request::{Delivered, Outcome, Ticket};
+use crate::telemetry::{Brokers, METERS};
 use config::LINGER;
 use domain::event::EventType;
 use domain::wire;
@@ -80,6 +81,7 @@ struct Context {
     busy_until: AtomicU64,
     /// Told when a lane rests.
     rests: Notify,
+    brokers: Brokers,
 }
 
 /// A message on its way to librdkafka.
@@ -118,6 +120,7 @@ impl Client {
             made: Instant::now(),
             busy_until: AtomicU64::new(0),
             rests: Notify::new(),
+            brokers: Brokers::default(),
         };
         let sender = Arc::new(Sender::from_config_and_context(config, context)?);
         // It is set here alone.
@@ -363,8 +366,7 @@ impl Context {
 
     /// Counts a message that was not delivered.
     fn failed(&self, code: RDKafkaErrorCode) {
-        metrics::counter!(crate::telemetry::PRODUCE_ERRORS, "error" => format!("{code:?}"))
-            .increment(1);
+        METERS.produce_failed(code);
         self.mend.notify_one();
     }
 }
@@ -380,6 +382,10 @@ impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "Kafka's client reports");
         self.mend.notify_one();
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.brokers.heard(statistics);
     }
 }
 

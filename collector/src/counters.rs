@@ -18,12 +18,12 @@ pub(crate) mod stage;
 use crate::Accepted;
 use crate::draft::Draft;
 use crate::request::Delivered;
+use crate::telemetry::METERS;
 pub use clicks::{Clicks, Counter};
 use domain::LastSeen;
 use domain::receipt::Place;
 use ledger::Ledger;
 use service::outage::{Complaint, Outage};
-use service::telemetry::{self, Kind, Metric};
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -32,15 +32,6 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// How often the store is asked.
 const EVERY: Duration = Duration::from_secs(1);
-
-const AGE: &str = "collector_counters_age_seconds";
-
-const METRICS: [Metric; 1] = [Metric {
-    name: AGE,
-    kind: Kind::Gauge,
-    unit: metrics::Unit::Seconds,
-    help: "Time since the live counters were last brought up to date from the database",
-}];
 
 /// Why the store did not say.
 #[derive(Debug)]
@@ -139,7 +130,6 @@ impl Counters {
     where
         Answer: Future<Output = Result<StoredClicks, Problem>>,
     {
-        telemetry::describe(&METRICS);
         let refused = Complaint::new("the live counters' query");
         let mut tick = interval(EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -160,7 +150,7 @@ impl Counters {
                     refused.failing(why);
                 }
             }
-            metrics::gauge!(AGE).set(answered.elapsed().as_secs_f64());
+            METERS.counters_age.set(answered.elapsed().as_secs_f64());
         }
     }
 

@@ -23,7 +23,7 @@ mod writer;
 use crate::counters::{Clicks, Counters};
 use crate::record::Record;
 use crate::request::Delivered;
-use crate::telemetry;
+use crate::telemetry::METERS;
 use anyhow::Context as _;
 pub(crate) use book::Refused;
 use book::{Book, Counts, Progress};
@@ -223,11 +223,8 @@ impl Spool {
         let done = done.unwrap_or(Err(Refused::Silent));
         let events = records.len() as u64;
         match &done {
-            Ok(()) => metrics::counter!(telemetry::SPOOLED).increment(events),
-            Err(refused) => {
-                metrics::counter!(telemetry::SPOOL_REFUSED, "reason" => refused.code())
-                    .increment(events);
-            }
+            Ok(()) => METERS.spooled.increment(events),
+            Err(refused) => METERS.spool_refused.add(refused.code(), events),
         }
         done
     }
@@ -315,9 +312,10 @@ impl Spool {
             let age = state.oldest.map_or(0, |oldest| {
                 (Utc::now() - oldest).num_seconds().max(0).unsigned_abs()
             });
-            metrics::gauge!(telemetry::SPOOL_BYTES).set(number(bytes));
-            metrics::gauge!(telemetry::SPOOL_WAITING).set(number(state.waiting_events));
-            metrics::gauge!(telemetry::SPOOL_OLDEST).set(number(age));
+            METERS.spool_bytes.set(number(bytes));
+            METERS.spool_max_bytes.set(number(state.max_bytes));
+            METERS.spool_waiting.set(number(state.waiting_events));
+            METERS.spool_oldest.set(number(age));
             match state.problem {
                 None => health.ready(),
                 Some(problem) => health.unready(problem),

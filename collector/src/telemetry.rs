@@ -1,105 +1,238 @@
-//! What the collector counts. Names and help texts stand here, once.
+//! What the collector counts. Names and help texts stand here, once; the handles are made once, too.
 
-use metrics::Unit;
-use service::telemetry::{Kind, Metric};
+mod brokers;
 
-/// Events that were acknowledged, in Kafka or in the spool, by `source`.
-pub(crate) const ACCEPTED: &str = "collector_accepted_total";
-/// The time from the call to the acknowledgement of all its events.
-pub(crate) const ACKNOWLEDGE: &str = "collector_acknowledge_seconds";
-/// Messages that were not delivered, by librdkafka's `error`.
-pub(crate) const PRODUCE_ERRORS: &str = "collector_produce_errors_total";
-/// Requests that were not accepted, by `reason`.
-pub(crate) const REFUSED: &str = "collector_refused_total";
-/// Events that were acknowledged by the spool.
-pub(crate) const SPOOLED: &str = "collector_spooled_total";
-/// Events of the spool that Kafka has taken since.
-pub(crate) const DRAINED: &str = "collector_spool_drained_total";
-/// Events that the spool did not take, by `reason`.
-pub(crate) const SPOOL_REFUSED: &str = "collector_spool_refused_total";
-/// Bytes of the spool's segments.
-pub(crate) const SPOOL_BYTES: &str = "collector_spool_bytes";
-/// Events that wait in the spool.
-pub(crate) const SPOOL_WAITING: &str = "collector_spool_waiting";
-/// How long the oldest of them has waited.
-pub(crate) const SPOOL_OLDEST: &str = "collector_spool_oldest_seconds";
-/// The time of one sync of the spool's disk.
-pub(crate) const SPOOL_SYNC: &str = "collector_spool_sync_seconds";
-/// Segments in which something could not be read.
-pub(crate) const SPOOL_DAMAGED: &str = "collector_spool_damaged_total";
+use brokers::BROKER_ERRORS;
+pub(crate) use brokers::{Brokers, EVERY_MS};
+use domain::Source;
+use metrics::{Counter, Gauge, Histogram};
+use rdkafka::error::RDKafkaErrorCode;
+use service::telemetry::{Counters, Label, Metric, Unit};
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+const ACCEPTED: Metric = Metric::counter(
+    "collector_accepted_events_total",
+    Unit::Count,
+    "Events that were acknowledged, in Kafka or in the spool",
+)
+.by(&[Label {
+    name: "source",
+    values: &SOURCES,
+}]);
+const ACKNOWLEDGE: Metric = Metric::histogram(
+    "collector_acknowledge_seconds",
+    Unit::Seconds,
+    "From a request's events to the acknowledgement of all of them",
+);
+const REFUSED: Metric = Metric::counter(
+    "collector_refused_events_total",
+    Unit::Count,
+    "Events that were read and not kept: they break a rule, neither Kafka nor the spool took them in time, or too many were waiting and there is no spool",
+)
+.by(&[Label {
+    name: "reason",
+    values: &["invalid", "unavailable", "overloaded"],
+}]);
+const HTTP_REFUSED: Metric = Metric::counter(
+    "collector_http_refused_requests_total",
+    Unit::Count,
+    "Requests over HTTP of which nothing was kept, also those that could not be read",
+)
+.by(&[Label {
+    name: "reason",
+    values: &[
+        "invalid",
+        "unauthorized",
+        "stalled",
+        "too_large",
+        "unsupported",
+        "too_many",
+        "unavailable",
+    ],
+}]);
+const PRODUCE_ERRORS: Metric = Metric::counter(
+    "collector_produce_errors_total",
+    Unit::Count,
+    "Messages that Kafka did not acknowledge, by librdkafka's name of the error; what can be kept is then spooled",
+)
+.by(&[Label {
+    name: "error",
+    values: &[],
+}]);
+const SPOOLED: Metric = Metric::counter(
+    "collector_spooled_events_total",
+    Unit::Count,
+    "Events that were acknowledged by the spool",
+);
+const DRAINED: Metric = Metric::counter(
+    "collector_spool_drained_events_total",
+    Unit::Count,
+    "Events of the spool that Kafka has taken since",
+);
+const SPOOL_REFUSED: Metric = Metric::counter(
+    "collector_spool_refused_events_total",
+    Unit::Count,
+    "Events that the spool did not take: it is full, its disk fails, or it did not answer in time",
+)
+.by(&[Label {
+    name: "reason",
+    values: &["full", "disk", "silent"],
+}]);
+const SPOOL_BYTES: Metric = Metric::gauge(
+    "collector_spool_bytes",
+    Unit::Bytes,
+    "Bytes of the spool's files",
+);
+const SPOOL_MAX_BYTES: Metric = Metric::gauge(
+    "collector_spool_max_bytes",
+    Unit::Bytes,
+    "The most that the spool may hold (`SPOOL_MAX_BYTES`); 0 without a spool",
+);
+const SPOOL_WAITING: Metric = Metric::gauge(
+    "collector_spool_waiting_events",
+    Unit::Count,
+    "Events that wait in the spool",
+);
+const SPOOL_OLDEST: Metric = Metric::gauge(
+    "collector_spool_oldest_seconds",
+    Unit::Seconds,
+    "How long the oldest event of the spool has waited",
+);
+const SPOOL_SYNC: Metric = Metric::histogram(
+    "collector_spool_sync_seconds",
+    Unit::Seconds,
+    "The time of one sync of the spool's disk",
+);
+const SPOOL_DAMAGED: Metric = Metric::counter(
+    "collector_spool_damaged_segments_total",
+    Unit::Count,
+    "Files of the spool in which something could not be read: acknowledged events may be lost",
+);
+
+const COUNTERS_AGE: Metric = Metric::gauge(
+    "collector_counters_age_seconds",
+    Unit::Seconds,
+    "Time since the live counters were last brought up to date from the database; 0 without one",
+);
 
 /// Everything that is measured here.
-pub(crate) const METRICS: [Metric; 12] = [
-    Metric {
-        name: ACCEPTED,
-        kind: Kind::Counter,
-        unit: Unit::Count,
-        help: "Events that were acknowledged, in Kafka or in the spool, by source",
-    },
-    Metric {
-        name: ACKNOWLEDGE,
-        kind: Kind::Histogram,
-        unit: Unit::Seconds,
-        help: "From the call to the acknowledgement of all its events",
-    },
-    Metric {
-        name: PRODUCE_ERRORS,
-        kind: Kind::Counter,
-        unit: Unit::Count,
-        help: "Messages that were not delivered, by error",
-    },
-    Metric {
-        name: REFUSED,
-        kind: Kind::Counter,
-        unit: Unit::Count,
-        help: "Requests that were not accepted, by reason",
-    },
-    Metric {
-        name: SPOOLED,
-        kind: Kind::Counter,
-        unit: Unit::Count,
-        help: "Events that were acknowledged by the spool",
-    },
-    Metric {
-        name: DRAINED,
-        kind: Kind::Counter,
-        unit: Unit::Count,
-        help: "Events of the spool that Kafka has taken since",
-    },
-    Metric {
-        name: SPOOL_REFUSED,
-        kind: Kind::Counter,
-        unit: Unit::Count,
-        help: "Events that the spool did not take, by reason",
-    },
-    Metric {
-        name: SPOOL_BYTES,
-        kind: Kind::Gauge,
-        unit: Unit::Bytes,
-        help: "Bytes of the spool's segments",
-    },
-    Metric {
-        name: SPOOL_WAITING,
-        kind: Kind::Gauge,
-        unit: Unit::Count,
-        help: "Events that wait in the spool",
-    },
-    Metric {
-        name: SPOOL_OLDEST,
-        kind: Kind::Gauge,
-        unit: Unit::Seconds,
-        help: "How long the oldest event of the spool has waited",
-    },
-    Metric {
-        name: SPOOL_SYNC,
-        kind: Kind::Histogram,
-        unit: Unit::Seconds,
-        help: "The time of one sync of the spool's disk",
-    },
-    Metric {
-        name: SPOOL_DAMAGED,
-        kind: Kind::Counter,
-        unit: Unit::Count,
-        help: "Segments of the spool in which something could not be read",
-    },
+pub(crate) const METRICS: [Metric; 16] = [
+    ACCEPTED,
+    ACKNOWLEDGE,
+    REFUSED,
+    HTTP_REFUSED,
+    PRODUCE_ERRORS,
+    BROKER_ERRORS,
+    SPOOLED,
+    DRAINED,
+    SPOOL_REFUSED,
+    SPOOL_BYTES,
+    SPOOL_MAX_BYTES,
+    SPOOL_WAITING,
+    SPOOL_OLDEST,
+    SPOOL_SYNC,
+    SPOOL_DAMAGED,
+    COUNTERS_AGE,
 ];
+
+/// The names of all sources.
+const SOURCES: [&str; Source::ALL.len()] = {
+    let mut names = [""; Source::ALL.len()];
+    let mut n = 0;
+    while n < names.len() {
+        names[n] = Source::ALL[n].as_str();
+        n += 1;
+    }
+    names
+};
+
+/// The handles of this process: made at the first use, which has to come after
+/// [`service::telemetry::init`].
+pub(crate) static METERS: LazyLock<Meters> = LazyLock::new(Meters::new);
+
+/// A handle for each metric; counting is one atomic addition.
+pub(crate) struct Meters {
+    pub accepted: Counters,
+    pub acknowledge: Histogram,
+    pub refused: Counters,
+    pub http_refused: Counters,
+    pub spooled: Counter,
+    pub drained: Counter,
+    pub spool_refused: Counters,
+    pub spool_bytes: Gauge,
+    pub spool_max_bytes: Gauge,
+    pub spool_waiting: Gauge,
+    pub spool_oldest: Gauge,
+    pub spool_sync: Histogram,
+    pub spool_damaged: Counter,
+    pub counters_age: Gauge,
+    /// By the error's number, as they come.
+    produce_errors: Mutex<HashMap<i32, Counter>>,
+}
+
+impl Meters {
+    fn new() -> Self {
+        service::telemetry::describe(&METRICS);
+        Self {
+            accepted: ACCEPTED.to_counters(),
+            acknowledge: ACKNOWLEDGE.to_histogram(&[]),
+            refused: REFUSED.to_counters(),
+            http_refused: HTTP_REFUSED.to_counters(),
+            spooled: SPOOLED.to_counter(&[]),
+            drained: DRAINED.to_counter(&[]),
+            spool_refused: SPOOL_REFUSED.to_counters(),
+            spool_bytes: SPOOL_BYTES.to_gauge(&[]),
+            spool_max_bytes: SPOOL_MAX_BYTES.to_gauge(&[]),
+            spool_waiting: SPOOL_WAITING.to_gauge(&[]),
+            spool_oldest: SPOOL_OLDEST.to_gauge(&[]),
+            spool_sync: SPOOL_SYNC.to_histogram(&[]),
+            spool_damaged: SPOOL_DAMAGED.to_counter(&[]),
+            counters_age: COUNTERS_AGE.to_gauge(&[]),
+            produce_errors: Mutex::default(),
+        }
+    }
+
+    /// Counts a message that was not delivered.
+    pub fn produce_failed(&self, code: RDKafkaErrorCode) {
+        let errors = self.produce_errors.lock();
+        errors
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(code as i32)
+            .or_insert_with(|| PRODUCE_ERRORS.to_counter(&[&format!("{code:?}")]))
+            .increment(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::AcceptError;
+    use crate::spool::Refused;
+    use std::time::Duration;
+
+    #[test]
+    fn the_manual_has_every_metric_of_the_collector() {
+        service::telemetry::check_manual("collector", &METRICS).unwrap();
+    }
+
+    #[test]
+    fn every_reason_is_declared() {
+        let unavailable = AcceptError::Unavailable {
+            retry_after: Duration::ZERO,
+        };
+        let errors = [
+            AcceptError::Invalid(domain::Reject::Empty),
+            unavailable,
+            AcceptError::Overloaded,
+        ];
+        assert_eq!(errors.map(|error| error.code()), REFUSED.labels[0].values);
+        let refusals = [
+            Refused::Full { max_bytes: 1 },
+            Refused::Disk(String::new()),
+            Refused::Silent,
+        ];
+        let codes = refusals.map(|refused| refused.code());
+        assert_eq!(codes, SPOOL_REFUSED.labels[0].values);
+    }
+}

@@ -1,9 +1,13 @@
-//! The collector as the process that an operator starts, with Kafka and Postgres away.
+//! The collector as the process that an operator starts, without Postgres, and mostly without Kafka.
 #![allow(
     clippy::unwrap_used,
     reason = "a test that cannot go on should stop here"
 )]
 
+mod shop;
+
+use service::telemetry::{check_shown, reading};
+use shop::{brokers, until};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -18,12 +22,19 @@ struct Process {
     child: Child,
     address: String,
     grpc: String,
+    /// Where operators ask.
+    ops: String,
     _folder: tempfile::TempDir,
 }
 
 impl Process {
     /// Starts it on a free port and reads from its log where that is.
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with other settings.
+    fn start_with(settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_collector"))
             // Away from the repository, so that no developer's .env is found.
@@ -36,6 +47,7 @@ impl Process {
                 ("KAFKA_BROKERS", "127.0.0.1:1"),
                 ("SPOOL_MAX_BYTES", "0"),
             ])
+            .envs(settings.iter().copied())
             .arg("--without-database")
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
@@ -43,11 +55,17 @@ impl Process {
             .unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let mut lines = log.lines().map(Result::unwrap);
-        let (address, grpc) = lines
+        let (address, grpc, ops) = lines
             .find_map(|line| {
                 let (_, rest) = line.split_once("events are taken at http://")?;
                 let (address, rest) = rest.split_once(" (gRPC: ")?;
-                Some((address.to_owned(), rest.split(';').next()?.to_owned()))
+                let (grpc, rest) = rest.split_once(';')?;
+                let (_, ops) = rest.split_once("health: http://")?;
+                Some((
+                    address.to_owned(),
+                    grpc.to_owned(),
+                    ops.trim_end_matches(')').to_owned(),
+                ))
             })
             .expect("a line that says where it listens");
         // Whoever stops reading a log stops the process that writes it.
@@ -56,13 +74,14 @@ impl Process {
             child,
             address,
             grpc,
+            ops,
             _folder: folder,
         }
     }
 
     /// Sends one request and reads the answer to its end: the status line and the body.
-    fn ask(&self, request: &str) -> (String, String) {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
+    fn ask(address: &str, request: &str) -> (String, String) {
+        let mut stream = TcpStream::connect(address).unwrap();
         stream
             .set_read_timeout(Some(Duration::from_secs(10)))
             .unwrap();
@@ -81,17 +100,52 @@ impl Process {
         line.split_whitespace().nth(1)?.parse().ok()
     }
 
+    fn get_from(address: &str, path: &str) -> (String, String) {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        Self::ask(address, &request)
+    }
+
     fn get(&self, path: &str) -> (String, String) {
-        self.ask(&format!(
-            "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
-        ))
+        Self::get_from(&self.address, path)
+    }
+
+    /// What an operator is told.
+    fn ops(&self, path: &str) -> (String, String) {
+        Self::get_from(&self.ops, path)
+    }
+
+    /// A number of `/metrics`, summed over all series that have the label.
+    fn number(&self, name: &str, label: &str) -> f64 {
+        reading::sum(&self.ops("/metrics").1, name, &[label])
+    }
+
+    async fn until_number(&self, name: &str, label: &str, wanted: impl Fn(f64) -> bool) {
+        until(|| self.number(name, label), |number| wanted(*number)).await;
+    }
+
+    async fn until_ready(&self) {
+        until(
+            || self.ops("/readyz"),
+            |(status, _)| status.ends_with("200 OK"),
+        )
+        .await;
+    }
+
+    /// Waits until `/readyz` says no, and this; the process is alive all the same.
+    async fn until_unready(&self, why: &str) {
+        let unready = |(status, body): &(String, String)| {
+            status.ends_with("503 Service Unavailable") && body.contains(why)
+        };
+        until(|| self.ops("/readyz"), unready).await;
+        assert!(self.ops("/livez").0.ends_with("200 OK"));
     }
 
     fn post(&self, path: &str, body: &str) -> (String, String) {
-        self.ask(&format!(
+        let request = format!(
             "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
-        ))
+        );
+        Self::ask(&self.address, &request)
     }
 }
 
@@ -227,4 +281,131 @@ fn told_to_stop_it_answers_what_it_has_begun() {
     let status = process.child.wait().unwrap();
     assert!(status.success(), "{status}");
     assert!(told.elapsed() < Duration::from_secs(8));
+}
+
+const CLICK: &str = r#"{"type":"click"}"#;
+const ACCEPTED: &str = "HTTP/1.1 202 Accepted";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_kafka_is_away_readiness_says_why_and_the_metrics_say_how_much() {
+    let kafka = shop::cluster();
+    let process = Process::start_with(&[
+        ("KAFKA_BROKERS", &kafka.bootstrap_servers()),
+        ("SPOOL_MAX_BYTES", "1048576"),
+    ]);
+    process.until_ready().await;
+    assert_eq!(process.post("/event", CLICK).0, ACCEPTED);
+    let kept = |source| process.number("collector_accepted_events_total", source);
+    is(kept(r#"source="event""#), 1);
+
+    brokers(&kafka, false);
+    assert_eq!(process.post("/event", CLICK).0, ACCEPTED);
+    process.until_unready("kept in the spool: 1 wait").await;
+
+    let padding = "x".repeat(200);
+    let event = format!(r#"{{"event_type":"play","meta":{{"padding":"{padding}"}}}}"#);
+    let batch = format!("[{}]", vec![event; 50].join(","));
+    let full = || process.number("collector_spool_refused_events_total", r#"reason="full""#);
+    let (mut batches, mut refused) = (0, 0);
+    // The disk may be slow; that is no reason to stop here.
+    while at(full(), 0.0) {
+        let (status, _) = process.post("/events", &batch);
+        if status == ACCEPTED {
+            batches += 1;
+        } else {
+            assert_eq!(status, "HTTP/1.1 503 Service Unavailable");
+            refused += 1;
+        }
+    }
+    process
+        .until_unready("% full; beyond that, events are refused")
+        .await;
+    is(kept(r#"source="event""#), 2);
+    is(kept(r#"source="events""#), 50 * batches);
+    let number = |name: &str, label: &str| process.number(name, label);
+    let away = r#"reason="unavailable""#;
+    is(number("collector_refused_events_total", away), 50 * refused);
+    is(
+        number("collector_http_refused_requests_total", away),
+        refused,
+    );
+    is(full(), 50);
+    let count = number("collector_acknowledge_seconds_count", "");
+    is(count, 2 + batches);
+    is(number("collector_spool_max_bytes", ""), 1 << 20);
+    let nearly_full = 0.9 * f64::from(1 << 20);
+    process
+        .until_number("collector_spool_bytes", "", |bytes| bytes > nearly_full)
+        .await;
+    let waiting = f64::from(1 + 50 * batches);
+    process
+        .until_number("collector_spool_waiting_events", "", |n| at(n, waiting))
+        .await;
+    let timed_out = r#"error="MessageTimedOut""#;
+    assert!(number("collector_produce_errors_total", timed_out) >= 1.0);
+    // The broker that had led the click's partition, and perhaps others.
+    let connect = r#"error="connect""#;
+    let by_broker = "collector_produce_broker_errors_total";
+    process.until_number(by_broker, connect, |n| n >= 1.0).await;
+    assert!((1..=3).any(|id| number(by_broker, &format!(r#"broker="{id}""#)) >= 1.0));
+    is(number("service_part_ready", r#"part="kafka""#), 0);
+
+    brokers(&kafka, true);
+    process.until_ready().await;
+    let drained = "collector_spool_drained_events_total";
+    process.until_number(drained, "", |n| at(n, waiting)).await;
+    process
+        .until_number("collector_spool_waiting_events", "", |n| at(n, 0.0))
+        .await;
+    is(number("service_part_ready", r#"part="kafka""#), 1);
+    // By now everything that can be measured has been.
+    check_shown(&process.ops("/metrics").1, &["service", "collector"]).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_refused_is_counted_by_its_reason() {
+    let kafka = shop::cluster();
+    let process = Process::start_with(&[("KAFKA_BROKERS", &kafka.bootstrap_servers())]);
+    process.until_ready().await;
+    let requests = |reason| process.number("collector_http_refused_requests_total", reason);
+    let events = |reason| process.number("collector_refused_events_total", reason);
+    let (invalid, too_large) = (r#"reason="invalid""#, r#"reason="too_large""#);
+    // From the first look on there is a number.
+    let (_, shown) = process.ops("/metrics");
+    assert!(shown.contains(r#"reason="stalled"} 0"#), "{shown}");
+
+    process.post("/event", "{");
+    process.post("/track", r#"{"description":"LOOK"}"#);
+    is(requests(invalid), 2);
+    is(events(invalid), 0);
+    process.post("/event", &"x".repeat(2 << 20));
+    is(requests(too_large), 1);
+    // It can be read, and breaks a rule.
+    let long = "x".repeat(300);
+    process.post(
+        "/event",
+        &format!(r#"{{"type":"click","user_id":"{long}"}}"#),
+    );
+    is(requests(invalid), 3);
+    is(events(invalid), 1);
+    // In a batch the others are kept.
+    let (good, broken) = (r#"{"event_type":"play"}"#, r#"{"event_type":7}"#);
+    let against_a_rule = format!(r#"{{"event_type":"play","user_id":"{long}"}}"#);
+    let (status, _) = process.post("/events", &format!("[{good},{broken},{against_a_rule}]"));
+    assert_eq!(status, ACCEPTED);
+    is(requests(invalid), 3);
+    is(events(invalid), 3);
+    process.post("/events", &format!("[{broken}]"));
+    is(requests(invalid), 4);
+    is(events(invalid), 4);
+    is(process.number("collector_accepted_events_total", ""), 1);
+}
+
+fn at(number: f64, wanted: f64) -> bool {
+    (number - wanted).abs() < f64::EPSILON
+}
+
+#[track_caller]
+fn is(number: f64, wanted: i32) {
+    assert!(at(number, wanted.into()), "{number} instead of {wanted}");
 }

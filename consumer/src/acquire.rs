@@ -5,6 +5,7 @@ use crate::board::Shared;
 use crate::source::Client;
 use crate::start::{self, Halt, Start, Watermarks};
 use anyhow::Context as _;
+use chrono::Utc;
 use domain::NextOffset;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaResult;
@@ -44,9 +45,10 @@ pub async fn acquire(
     // The end is asked for only now: it cannot be before an offset that was stored before.
     let mut looks = 0;
     loop {
+        let asked = Utc::now();
         match watermarks(client, &shared.topic, partition).await {
             Ok(kafka) => {
-                shared.board.ends_at(partition, kafka.high);
+                shared.board.ends_at(partition, kafka.high, asked);
                 let beyond = lease.next > kafka.high;
                 let decision = start::decide(partition, &lease, &cluster_id, kafka);
                 if !beyond || decision.is_ok() || looks >= LOOKS_BEYOND_THE_END {

@@ -2,9 +2,9 @@
 //! stands, for the summary, the metrics and `/readyz`.
 
 use crate::inbox::Limits;
-use crate::measures;
+use crate::measures::{LAG_EVENTS, LAG_SECONDS, METERS, PARTITIONS};
 use crate::partition::State;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use domain::NextOffset;
 use service::health::Part;
 use service::outage::{Complaint, Outage};
@@ -82,6 +82,10 @@ pub struct View {
     pub high: Option<NextOffset>,
     /// When Kafka took the last record that was dealt with, milliseconds since 1970.
     pub last_ms: Option<i64>,
+    /// When Kafka took the record at the stored offset, once that was read, with that offset.
+    pub unread: Option<(NextOffset, i64)>,
+    /// When it was last seen that nothing waits.
+    pub emptied_ms: Option<i64>,
 }
 
 impl Shared {
@@ -162,7 +166,7 @@ impl Board {
         let mut views = self.lock();
         if *state == State::Revoked {
             views.remove(&partition);
-            show_lag(partition, 0, None);
+            show(partition, 0, 0.0);
         } else {
             let view = views.entry(partition).or_insert(View {
                 state: "",
@@ -170,6 +174,8 @@ impl Board {
                 next: None,
                 high: None,
                 last_ms: None,
+                unread: None,
+                emptied_ms: None,
             });
             view.state = state.name();
             view.halted = match state {
@@ -179,7 +185,7 @@ impl Board {
         }
         for name in State::NAMES {
             let count = views.values().filter(|view| view.state == name).count();
-            metrics::gauge!(measures::PARTITIONS, "state" => name).set(as_f64(count as u64));
+            PARTITIONS.to_gauge(&[name]).set(as_f64(count as u64));
         }
     }
 
@@ -202,16 +208,32 @@ impl Board {
             ("redelivered", ingested.redelivered),
             ("rejected", ingested.rejected),
         ] {
-            metrics::counter!(measures::RECORDS_TOTAL, "outcome" => outcome).increment(count);
+            METERS.records.add(outcome, count);
         }
     }
 
-    /// Notes a partition's end in Kafka.
-    pub fn ends_at(&self, partition: i32, high: NextOffset) {
+    /// Notes when Kafka took the record that is to be written next, at the stored offset.
+    pub fn has_unread(&self, partition: i32, at: NextOffset, time_ms: i64) {
+        if let Some(view) = self.lock().get_mut(&partition) {
+            view.unread = Some((at, time_ms));
+        }
+    }
+
+    /// Notes a partition's end in Kafka, which was asked for at this time.
+    pub fn ends_at(&self, partition: i32, high: NextOffset, asked: DateTime<Utc>) {
         if let Some(view) = self.lock().get_mut(&partition) {
             view.high = Some(high);
+            if view.lag() == Some(0) {
+                view.emptied_ms = Some(asked.timestamp_millis());
+            }
+        }
+    }
+
+    /// Shows how far each partition is behind, in records and in time, as far as that is known.
+    pub fn show_lag(&self, now: DateTime<Utc>) {
+        for (partition, view) in self.lock().iter() {
             if let Some(lag) = view.lag() {
-                show_lag(partition, lag, view.last_ms);
+                show(*partition, lag, view.seconds_behind(now));
             }
         }
     }
@@ -257,23 +279,33 @@ impl View {
         // What was written since Kafka was asked can be ahead of its answer.
         u64::try_from(high.0 - next.0).ok().or(Some(0))
     }
-}
 
-/// Shows how far a partition is behind, in records and in time.
-fn show_lag(partition: i32, records: u64, last_ms: Option<i64>) {
-    let partition = partition.to_string();
-    metrics::gauge!(measures::LAG_EVENTS, "partition" => partition.clone()).set(as_f64(records));
-    let seconds = seconds_behind(records, last_ms, Utc::now().timestamp_millis());
-    metrics::gauge!(measures::LAG_SECONDS, "partition" => partition).set(seconds);
-}
-
-/// For how long the next record may have been waiting: since the last one that was dealt with came, at most.
-#[allow(clippy::cast_precision_loss)]
-fn seconds_behind(records: u64, last_ms: Option<i64>, now_ms: i64) -> f64 {
-    match last_ms {
-        Some(last) if records > 0 => now_ms.saturating_sub(last).max(0) as f64 / 1000.0,
-        _ => 0.0,
+    /// The age of the oldest record that waits. Where that was not read yet, it came after the last one that
+    /// was dealt with, and after nothing waited: the age is at most so much.
+    fn seconds_behind(&self, now: DateTime<Utc>) -> f64 {
+        let unread = self.unread.filter(|(at, _)| Some(*at) == self.next);
+        let came = match unread {
+            Some((_, time)) => Some(time),
+            None => self.last_ms.max(self.emptied_ms),
+        };
+        match came {
+            Some(came) if self.lag() > Some(0) => seconds(now.timestamp_millis() - came),
+            _ => 0.0,
+        }
     }
+}
+
+/// Shows how far a partition is behind.
+fn show(partition: i32, records: u64, seconds: f64) {
+    let partition = partition.to_string();
+    LAG_EVENTS.to_gauge(&[&partition]).set(as_f64(records));
+    LAG_SECONDS.to_gauge(&[&partition]).set(seconds);
+}
+
+/// Never below zero: Kafka's clock may be ahead of ours.
+#[allow(clippy::cast_precision_loss)]
+fn seconds(ms: i64) -> f64 {
+    ms.max(0) as f64 / 1000.0
 }
 
 /// A count as a metric's value; exact up to 2^53.
@@ -285,6 +317,7 @@ fn as_f64(count: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rstest::rstest;
 
     #[test]
     fn a_success_beside_a_failure_is_not_believed_yet() {
@@ -312,17 +345,35 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_partition_that_has_read_everything_is_not_behind() {
-        for (records, last, seconds) in [
-            (0, Some(1_000), 0.0),
-            (1, Some(1_000), 2.5),
-            (1, Some(9_000), 0.0),
-            (1, None, 0.0),
-        ] {
-            let behind = seconds_behind(records, last, 3_500);
-            assert!((behind - seconds).abs() < 1e-9, "{records} {last:?}");
-        }
+    /// So many records wait after the offset 5; when the last one came, when nothing waited, and which
+    /// record is known to be next.
+    #[rstest]
+    #[case::all_is_read(0, Some(1_000), Some(900), Some((5, 1_000)), 0.0)]
+    #[case::the_next_is_known(1, Some(1_000), Some(1_100), Some((5, 1_500)), 2.0)]
+    #[case::an_older_next_is_not_it(1, Some(1_000), None, Some((4, 500)), 2.5)]
+    #[case::it_came_after_the_last(1, Some(1_000), Some(900), None, 2.5)]
+    #[case::it_came_after_nothing_waited(1, Some(1_000), Some(3_000), None, 0.5)]
+    #[case::another_clock_is_ahead(1, Some(1_000), None, Some((5, 9_000)), 0.0)]
+    #[case::nothing_is_known(1, None, None, None, 0.0)]
+    fn a_partition_is_as_far_behind_as_its_oldest_unread_record(
+        #[case] records: i64,
+        #[case] last_ms: Option<i64>,
+        #[case] emptied_ms: Option<i64>,
+        #[case] unread: Option<(i64, i64)>,
+        #[case] seconds: f64,
+    ) {
+        let view = View {
+            state: "running",
+            halted: None,
+            next: Some(NextOffset(5)),
+            high: Some(NextOffset(5 + records)),
+            last_ms,
+            unread: unread.map(|(at, time)| (NextOffset(at), time)),
+            emptied_ms,
+        };
+        let now = DateTime::from_timestamp_millis(3_500).unwrap();
+        let behind = view.seconds_behind(now);
+        assert!((behind - seconds).abs() < 1e-9, "{behind}");
     }
 
     #[test]
@@ -342,7 +393,7 @@ mod tests {
                 ..Ingested::default()
             },
         );
-        board.ends_at(1, NextOffset(9));
+        board.ends_at(1, NextOffset(9), Utc::now());
         assert_eq!(board.views()[&1].lag(), Some(4));
         assert_eq!(board.stored(), 3);
         assert!(board.is_behind(1, 4) && !board.is_behind(1, 5));

@@ -4,7 +4,7 @@
 use crate::acquire::ANSWER;
 use crate::board::{Board, Reach, Shared};
 use crate::inbox::Limits;
-use crate::measures;
+use crate::measures::METERS;
 use crate::session::{Ended, Session};
 use crate::settings::Cli;
 use crate::source::{self, Client, Context};
@@ -16,7 +16,7 @@ use rdkafka::consumer::Consumer;
 use service::health::{Health, Part};
 use service::outage::Complaint;
 use service::telemetry::Telemetry;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -37,7 +37,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Only what no waiting mends: settings that cannot be used, a port that is taken.
 pub async fn run(cli: &Cli, telemetry: &Telemetry) -> anyhow::Result<()> {
     let stop = service::shutdown::token()?;
-    measures::describe();
+    // From now on every number is shown, as 0.
+    LazyLock::force(&METERS);
     let health = Health::new();
     telemetry
         .serve_ops(cli.ops.ops_addr, health.clone(), stop.clone())

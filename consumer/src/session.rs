@@ -7,7 +7,7 @@
 use crate::acquire;
 use crate::board::{Shared, Stall};
 use crate::inbox::{Gap, Inbox, Mailbox, Taken, Trouble};
-use crate::measures;
+use crate::measures::METERS;
 use crate::partition::{Action, Event, State, step};
 use crate::source::{Change, Client, Record};
 use crate::start::{Start, another_record, unreadable};
@@ -184,7 +184,7 @@ impl Session {
         match reading.mailbox.put(Record::from_message(message)) {
             Ok(Taken { full, hole }) => {
                 if let Some(gap) = hole {
-                    metrics::counter!(measures::HOLES_TOTAL).increment(1);
+                    METERS.holes.increment(1);
                     tracing::info!(partition = number, expected = %gap.expected, found = %gap.found, "the offsets between hold no records, such as a transaction's markers; going on");
                 }
                 if full && !reading.paused && !reading.mailbox.wait_for_room(ROOM_PATIENCE) {

@@ -7,6 +7,7 @@ use crate::partition::Event;
 use crate::session::{News, Report};
 use crate::source::Client;
 use crate::start::Watermarks;
+use chrono::Utc;
 use domain::NextOffset;
 use service::outage::Complaint;
 use std::collections::{BTreeMap, HashMap};
@@ -46,6 +47,8 @@ pub async fn watch(
             look_at_kafka(&shared, &client, &sender, &mut progress, &mut leaders),
             look_at_leases(&shared, &sender, &refused)
         );
+        // Also while Kafka is away: what is known to wait grows older.
+        shared.board.show_lag(Utc::now());
     }
 }
 
@@ -69,12 +72,13 @@ async fn look_at_kafka(
     } else {
         views.keys().copied().collect()
     };
+    let at = Utc::now();
     let ends = ends(client, &shared.topic, &asked).await;
     for (number, view) in views {
         let Some(Ok(kafka)) = ends.get(&number) else {
             continue;
         };
-        shared.board.ends_at(number, kafka.high);
+        shared.board.ends_at(number, kafka.high, at);
         let Some(next) = view.next.filter(|_| view.is_running()) else {
             continue;
         };

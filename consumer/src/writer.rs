@@ -7,14 +7,15 @@
 use crate::board::Shared;
 use crate::decode::{self, NewerSchema};
 use crate::inbox::{Chunk, Mailbox};
-use crate::measures;
+use crate::measures::METERS;
 use crate::partition::Event;
 use crate::source::{Record, Schema};
 use crate::split::{self, Next};
 use crate::start::{self, Halt};
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use domain::{Reject, wire};
 use service::outage::Complaint;
+use service::telemetry::record_seconds;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -96,6 +97,10 @@ impl Writer {
     }
 
     async fn write_chunk(&mut self, chunk: &Chunk) -> ControlFlow<Event> {
+        if let Some(first) = chunk.records.first() {
+            let board = &self.shared.board;
+            board.has_unread(self.key.partition, chunk.from, first.time_ms);
+        }
         let (batch, newer) = decode::batch(&self.key, self.epoch, chunk);
         if let Some(batch) = batch {
             self.write(batch, &chunk.records).await?;
@@ -157,10 +162,10 @@ impl Writer {
     async fn ingest(&mut self, batch: &Batch) -> Result<(), IngestError> {
         let began = Instant::now();
         let ingested = self.shared.store.ingest(batch).await?;
-        metrics::histogram!(measures::INGEST_SECONDS).record(began.elapsed().as_secs_f64());
+        METERS.ingest_seconds.record(began.elapsed().as_secs_f64());
         let size = batch.events.len() + batch.rejects.len() + batch.reports.len();
         let size = u32::try_from(size).unwrap_or(u32::MAX);
-        metrics::histogram!(measures::BATCH_EVENTS).record(f64::from(size));
+        METERS.batch_events.record(f64::from(size));
         measure_way(batch, &ingested);
         self.shared.postgres.back();
         self.slow.over();
@@ -254,24 +259,46 @@ impl Streak {
     }
 }
 
-/// Measures how long the events of a batch were on their way; what is there already was measured before.
+/// Measures how long the events of a batch were on their way.
 fn measure_way(batch: &Batch, ingested: &Ingested) {
-    let oldest = batch.events.iter().map(|(_, event)| event.received_at);
-    if let Some(oldest) = oldest.min().filter(|_| ingested.stored > 0) {
-        // A collector's clock may be ahead of ours.
-        let way = (Utc::now() - oldest).to_std().unwrap_or_default();
-        let stored = usize::try_from(ingested.stored).unwrap_or(usize::MAX);
-        metrics::histogram!(measures::END_TO_END_SECONDS).record_many(way.as_secs_f64(), stored);
-    }
+    let stored = usize::try_from(ingested.stored).unwrap_or(usize::MAX);
+    let received = batch.events.iter().map(|(_, event)| event.received_at);
+    record_seconds(
+        &METERS.end_to_end_seconds,
+        ways(received, stored, Utc::now()),
+    );
+}
+
+/// How long each event took that became a row, in seconds. Where not all did, they are the last ones: those
+/// that are there already (and were measured then) come first in what is read again.
+fn ways(
+    received: impl DoubleEndedIterator<Item = DateTime<Utc>>,
+    stored: usize,
+    now: DateTime<Utc>,
+) -> impl Iterator<Item = f64> {
+    // A collector's clock may be ahead of ours.
+    let way = move |at: DateTime<Utc>| (now - at).to_std().unwrap_or_default().as_secs_f64();
+    received.rev().take(stored).map(way)
 }
 
 fn count_failure(kind: &'static str) {
-    metrics::counter!(measures::INGEST_FAILURES_TOTAL, "kind" => kind).increment(1);
+    METERS.ingest_failures.add(kind, 1);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrono::TimeDelta;
+
+    #[test]
+    fn each_row_has_a_way_of_its_own_and_what_was_there_before_has_none() {
+        let now = Utc::now();
+        let received = [-7_500, -250, 1_000].map(|ms| now + TimeDelta::milliseconds(ms));
+        let ways = |stored| ways(received.into_iter(), stored, now).collect::<Vec<_>>();
+        assert_eq!(ways(3), [0.0, 0.25, 7.5]);
+        assert_eq!(ways(2), [0.0, 0.25]);
+        assert!(ways(0).is_empty());
+    }
 
     #[test]
     fn a_row_between_two_refusals_ends_their_streak() {

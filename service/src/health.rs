@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// A part that says nothing for this long is not ready; report at least three times as often.
 pub const STALE_AFTER: Duration = Duration::from_secs(30);
 
+/// What a report says of a part that can do its work.
+pub const READY: &str = "ready";
+
 /// The parts of this process. Cheap to clone; all clones are the same.
 #[derive(Debug, Clone, Default)]
 pub struct Health {
@@ -37,7 +40,7 @@ struct State {
 pub struct Report {
     /// Whether every part is ready. A process without parts is.
     pub ready: bool,
-    /// `ready`, or the reason why not, by part.
+    /// [`READY`], or the reason why not, by part.
     pub parts: BTreeMap<&'static str, String>,
 }
 
@@ -82,7 +85,7 @@ impl Health {
             ready: parts.values().all(Option::is_none),
             parts: parts
                 .into_iter()
-                .map(|(name, problem)| (name, problem.unwrap_or_else(|| "ready".to_owned())))
+                .map(|(name, problem)| (name, problem.unwrap_or_else(|| READY.to_owned())))
                 .collect(),
         }
     }

@@ -1,7 +1,7 @@
 //! What a process says about itself: log lines on stderr, and for operators `/metrics`, `/livez` and
 //! `/readyz` on an address of their own.
 
-use crate::health::Health;
+use crate::health::{Health, READY};
 use crate::port;
 use anyhow::Context as _;
 use axum::extract::State;
@@ -9,50 +9,46 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Upper bounds of the histograms whose names end in `_seconds`.
-const SECONDS: [f64; 14] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-];
-/// Upper bounds of the histograms whose names end in `_events`.
-const EVENTS: [f64; 10] = [
-    1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0, 30_000.0,
-];
+mod histogram;
+mod manual;
+mod metric;
+pub mod reading;
+mod recorder;
+
+pub use histogram::record_seconds;
+pub use manual::{check_manual, check_shown};
+pub use metric::{Counters, Kind, Label, Metric, describe};
+pub use metrics::Unit;
+
+use histogram::Histograms;
+use recorder::Recorder;
+
+/// Whether a part of the process is ready.
+const PART_READY: Metric = Metric::gauge(
+    "service_part_ready",
+    Unit::Count,
+    "1 while this part of the process can do its work, 0 while not; `/readyz` says why",
+)
+.by(&[Label {
+    name: "part",
+    values: &[],
+}]);
+
+/// What every process of ours measures.
+const METRICS: [Metric; 1] = [PART_READY];
 
 /// This process' logs and metrics, once they work.
 #[derive(Clone)]
 pub struct Telemetry {
-    prometheus: PrometheusHandle,
-}
-
-/// What kind of number a metric is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Only grows.
-    Counter,
-    /// Goes up and down.
-    Gauge,
-    /// A distribution.
-    Histogram,
-}
-
-/// A metric as it is declared, once, beside the code that measures it.
-#[derive(Debug, Clone, Copy)]
-pub struct Metric {
-    /// The Prometheus name; a counter's ends in `_total`, a time's in `_seconds`.
-    pub name: &'static str,
-    /// What kind of number it is.
-    pub kind: Kind,
-    /// Its unit.
-    pub unit: metrics::Unit,
-    /// What it counts, for whoever reads the dashboard.
-    pub help: &'static str,
+    numbers: PrometheusHandle,
+    histograms: Arc<Histograms>,
 }
 
 /// Starts logs and metrics. `RUST_LOG` chooses the lines (default `info`), `LOG_FORMAT=json` their form.
@@ -82,32 +78,37 @@ pub fn init(service: &'static str) -> anyhow::Result<Telemetry> {
         }
         Ok(other) => anyhow::bail!("LOG_FORMAT is {other:?}; expected text or json"),
     }
-    let prometheus = PrometheusBuilder::new()
-        .add_global_label("service", service)
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
-        .set_buckets_for_metric(Matcher::Suffix("_events".to_owned()), &EVENTS)?
-        .install_recorder()?;
-    Ok(Telemetry { prometheus })
-}
-
-/// Gives every metric its help text and unit.
-pub fn describe(metrics: &[Metric]) {
-    for Metric {
-        name,
-        kind,
-        unit,
-        help,
-    } in metrics.iter().copied()
-    {
-        match kind {
-            Kind::Counter => metrics::describe_counter!(name, unit, help),
-            Kind::Gauge => metrics::describe_gauge!(name, unit, help),
-            Kind::Histogram => metrics::describe_histogram!(name, unit, help),
-        }
-    }
+    let (recorder, telemetry) = Telemetry::new(service);
+    metrics::set_global_recorder(recorder).context("metrics")?;
+    describe(&METRICS);
+    Ok(telemetry)
 }
 
 impl Telemetry {
+    /// What takes the numbers, and what shows them.
+    fn new(service: &'static str) -> (Recorder, Self) {
+        let histograms = Arc::new(Histograms::new(service));
+        let numbers = PrometheusBuilder::new()
+            .add_global_label("service", service)
+            .build_recorder();
+        let telemetry = Self {
+            numbers: numbers.handle(),
+            histograms: Arc::clone(&histograms),
+        };
+        let recorder = Recorder {
+            numbers,
+            histograms,
+        };
+        (recorder, telemetry)
+    }
+
+    /// Everything that was measured, as Prometheus reads it.
+    fn text(&self) -> String {
+        let mut text = self.numbers.render();
+        self.histograms.write(&mut text);
+        text
+    }
+
     /// Listens on `addr` and answers operators until `stop`.
     ///
     /// Returns once the port is ours; an error names the port's holder and `OPS_ADDR`.
@@ -119,13 +120,11 @@ impl Telemetry {
     ) -> anyhow::Result<SocketAddr> {
         let listener = port::bind(addr, "OPS_ADDR").await?;
         let addr = listener.local_addr()?;
-        let router = router(self.prometheus.clone(), health);
-        let prometheus = self.prometheus.clone();
+        let router = router(self.clone(), health);
         tokio::spawn(async move {
             let serve = std::future::IntoFuture::into_future(axum::serve(listener, router));
             tokio::select! {
                 ended = serve => tracing::error!(?ended, "the ops port stopped answering"),
-                () = upkeep(prometheus) => {}
                 // Probes come in until the end: what they see then is a closed port.
                 () = stop.cancelled() => {}
             }
@@ -135,32 +134,26 @@ impl Telemetry {
     }
 }
 
-/// Folds what histograms have gathered, which otherwise grows until somebody reads `/metrics`.
-async fn upkeep(prometheus: PrometheusHandle) {
-    let mut tick = tokio::time::interval(Duration::from_secs(5));
-    loop {
-        tick.tick().await;
-        prometheus.run_upkeep();
-    }
-}
-
-fn router(prometheus: PrometheusHandle, health: Health) -> Router {
+fn router(telemetry: Telemetry, health: Health) -> Router {
+    let metrics = move |State(health): State<Health>| metrics_text(telemetry.clone(), health);
     Router::new()
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
         .with_state(health)
-        .route("/metrics", get(move || metrics_text(prometheus.clone())))
 }
 
 #[expect(clippy::unused_async, reason = "a handler is async")]
-async fn metrics_text(prometheus: PrometheusHandle) -> impl IntoResponse {
-    (
-        [(
-            header::CONTENT_TYPE,
-            "text/plain; version=0.0.4; charset=utf-8",
-        )],
-        prometheus.render(),
-    )
+async fn metrics_text(telemetry: Telemetry, health: Health) -> impl IntoResponse {
+    for (part, state) in health.report().parts {
+        let ready = state == READY;
+        PART_READY.to_gauge(&[part]).set(f64::from(u8::from(ready)));
+    }
+    let text = [(
+        header::CONTENT_TYPE,
+        "text/plain; version=0.0.4; charset=utf-8",
+    )];
+    (text, telemetry.text())
 }
 
 async fn readyz(State(health): State<Health>) -> impl IntoResponse {
@@ -193,8 +186,12 @@ mod tests {
         let health = Health::new();
         let part = health.part("kafka");
         part.unready("no broker answers");
-        let recorder = PrometheusBuilder::new().build_recorder();
-        let router = router(recorder.handle(), health);
+        let (recorder, telemetry) = Telemetry::new("test");
+        // The whole test runs on this thread.
+        let _recorder = metrics::set_default_local_recorder(&recorder);
+        let router = router(telemetry, health);
+        let shown =
+            |ready| format!("service_part_ready{{service=\"test\",part=\"kafka\"}} {ready}\n");
 
         let (status, body) = ask(router.clone(), "/readyz").await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
@@ -203,9 +200,13 @@ mod tests {
             r#"{"ready":false,"parts":{"kafka":"no broker answers"}}"#
         );
         assert_eq!(ask(router.clone(), "/livez").await.0, StatusCode::OK);
+        let (_, body) = ask(router.clone(), "/metrics").await;
+        assert!(body.contains(&shown(0)), "{body}");
 
         part.ready();
         assert_eq!(ask(router.clone(), "/readyz").await.0, StatusCode::OK);
-        assert_eq!(ask(router, "/metrics").await.0, StatusCode::OK);
+        let (status, body) = ask(router, "/metrics").await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(body.contains(&shown(1)), "{body}");
     }
 }

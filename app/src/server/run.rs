@@ -8,7 +8,7 @@ use super::state::Shop;
 use collector::grpc;
 use collector::http::serve::{self, Patience};
 use service::health::Health;
-use service::telemetry::{self, Kind, Metric, Telemetry};
+use service::telemetry::{self, Metric, Telemetry, Unit};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -17,12 +17,14 @@ use tokio_util::sync::CancellationToken;
 /// How long the last events may take to be acknowledged.
 const LAST_EVENTS: Duration = Duration::from_secs(4);
 
-const METRICS: [Metric; 1] = [Metric {
-    name: "shop_page_views_dropped_total",
-    kind: Kind::Counter,
-    unit: metrics::Unit::Count,
-    help: "Page views, and looks at a style by \"Show options\", that were not recorded: Kafka was away or too many were under way",
-}];
+/// What is not recorded although it happened.
+pub(super) const DROPPED: Metric = Metric::counter(
+    "shop_page_views_dropped_total",
+    Unit::Count,
+    "Page views, and looks at a style by \"Show options\", that were not recorded: Kafka was away or too many were under way",
+);
+
+const METRICS: [Metric; 1] = [DROPPED];
 
 /// Serves the shop on `listener`, and the collector over gRPC on `grpc`, until `shutdown` is cancelled.
 ///
@@ -79,5 +81,13 @@ pub fn how_to_free_the_port(error: anyhow::Error) -> anyhow::Error {
         anyhow::anyhow!("{text}. If it is this shop, `bash start_script.sh stop app` stops it")
     } else {
         error
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_manual_has_every_metric_of_the_shop() {
+        service::telemetry::check_manual("shop", &super::METRICS).unwrap();
     }
 }

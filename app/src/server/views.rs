@@ -8,6 +8,7 @@
 //! way are bounded; beyond that they are counted and dropped, since a page must not fail for its own
 //! statistics.
 
+use super::run::DROPPED;
 use super::visitor::{View, Visitor, once};
 use collector::{Collector, Draft};
 use domain::EventType;
@@ -25,6 +26,7 @@ pub struct PageViews {
     collector: Collector,
     under_way: Arc<Semaphore>,
     tasks: TaskTracker,
+    dropped: metrics::Counter,
 }
 
 impl PageViews {
@@ -34,6 +36,7 @@ impl PageViews {
             collector,
             under_way: Arc::new(Semaphore::new(UNDER_WAY_MAX)),
             tasks: TaskTracker::new(),
+            dropped: DROPPED.to_counter(&[]),
         }
     }
 
@@ -51,13 +54,13 @@ impl PageViews {
     /// Records an event that nobody waits for, and of which nobody is told whether it was kept.
     pub fn record_unwaited(&self, draft: Draft) {
         let Ok(permit) = Arc::clone(&self.under_way).try_acquire_owned() else {
-            metrics::counter!("shop_page_views_dropped_total").increment(1);
+            self.dropped.increment(1);
             return;
         };
-        let collector = self.collector.clone();
+        let (collector, dropped) = (self.collector.clone(), self.dropped.clone());
         self.tasks.spawn(async move {
             if let Err(error) = collector.accept_one(draft).await {
-                metrics::counter!("shop_page_views_dropped_total").increment(1);
+                dropped.increment(1);
                 tracing::debug!(%error, "an event of a page was not recorded");
             }
             drop(permit);

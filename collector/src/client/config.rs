@@ -1,5 +1,6 @@
 //! How librdkafka is set so that its word can be trusted.
 
+use crate::telemetry;
 use rdkafka::config::ClientConfig;
 use service::settings::KafkaSettings;
 use std::time::Duration;
@@ -30,6 +31,7 @@ pub(crate) fn config(
             // A leader moves within a second; the answer must come within two.
             ("retry.backoff.ms", "50"),
             ("retry.backoff.max.ms", "500"),
+            ("statistics.interval.ms", telemetry::EVERY_MS),
         ],
     );
     config.set("enable.idempotence", "true");

@@ -138,6 +138,7 @@ async fn keep_batch(
     let status = if outcomes.iter().any(|(_, kept)| kept.is_ok()) {
         StatusCode::ACCEPTED
     } else {
+        Refused::Invalid.count();
         StatusCode::BAD_REQUEST
     };
     let outcome = |(id, kept)| match kept {

@@ -1,6 +1,7 @@
 //! From a draft to the answer's facts: where the event lies and, for a client that asks
 //! `?wait=stored`, whether it is a row.
 
+use crate::accept::count_invalid;
 use crate::enrich::{Stamp, enrich};
 use crate::stored::Waited;
 use crate::{AcceptError, Accepted, Collector, Draft};
@@ -91,6 +92,7 @@ pub(super) async fn batch<T>(
         drafts = events.iter().map(judged).collect();
         accepted = collector.accept(good(&mut drafts)).await;
     }
+    count_invalid(drafts.iter().filter(|(_, draft)| draft.is_err()).count());
     let accepted = accepted?;
     let rows = rows(collector, &accepted, wait).await;
     let mut kept = accepted.iter().zip(rows);

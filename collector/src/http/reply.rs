@@ -2,6 +2,7 @@
 
 use super::body::BodyError;
 use crate::AcceptError;
+use crate::telemetry::METERS;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
@@ -87,8 +88,27 @@ impl Refused {
         }
     }
 
-    /// Adds `Retry-After` where it makes sense.
+    /// A short, stable word: for counting.
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid",
+            Self::Unauthorized => "unauthorized",
+            Self::Stalled => "stalled",
+            Self::TooLarge => "too_large",
+            Self::Unsupported => "unsupported",
+            Self::TooMany(_) => "too_many",
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
+
+    /// Counts a request of which nothing is kept.
+    pub fn count(self) {
+        METERS.http_refused.add(self.code(), 1);
+    }
+
+    /// Counts a refusal's answer, and adds `Retry-After` where it makes sense.
     pub fn with_retry_after(self, mut answer: Response) -> Response {
+        self.count();
         if let Self::Unavailable(after) | Self::TooMany(after) = self {
             let seconds = HeaderValue::from(after.as_secs().max(1));
             answer.headers_mut().insert(header::RETRY_AFTER, seconds);

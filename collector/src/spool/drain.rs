@@ -9,7 +9,7 @@ use crate::detour::Detour;
 use crate::producer::Producer;
 use crate::record::Record;
 use crate::request::Delivered;
-use crate::telemetry;
+use crate::telemetry::METERS;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -87,7 +87,7 @@ async fn carry(
         let clicks = clicks.filter_map(|(at, n)| Some(((*at).ok()?, records[*n].clicks())));
         spool.shared.count(|counters| counters.drained(clicks));
         let failed = outcomes.iter().filter(|outcome| outcome.is_err()).count();
-        metrics::counter!(telemetry::DRAINED).increment((outcomes.len() - failed) as u64);
+        METERS.drained.increment((outcomes.len() - failed) as u64);
         away = failed > 0;
         if away {
             detour.begin();

@@ -4,7 +4,7 @@
 use super::book::Refused;
 use super::disk::{Disk, Segment};
 use super::segment::START;
-use crate::telemetry;
+use crate::telemetry::METERS;
 use std::io;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -97,7 +97,7 @@ impl Pen {
         current.segment.append(frames)?;
         let started = Instant::now();
         current.segment.sync()?;
-        metrics::histogram!(telemetry::SPOOL_SYNC).record(started.elapsed().as_secs_f64());
+        METERS.spool_sync.record(started.elapsed().as_secs_f64());
         current.len += length;
         Ok(Written {
             number: current.number,

@@ -70,7 +70,7 @@ pub(super) fn survey(folder: &Folder, cursor: Cursor) -> io::Result<Survey> {
         let unreadable = content.unreadable + content.torn;
         let damaged = unreadable > 0 || !begins_as_one(&path)?;
         if damaged {
-            metrics::counter!(crate::telemetry::SPOOL_DAMAGED).increment(1);
+            crate::telemetry::METERS.spool_damaged.increment(1);
             tracing::error!(
                 segment = %path.display(),
                 unreadable_bytes = unreadable,

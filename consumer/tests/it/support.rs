@@ -10,6 +10,7 @@ use service::health::Health;
 use service::outage::Complaint;
 use sqlx::{ConnectOptions as _, PgPool};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use store::{FirstContact, Holder, Lease, Store, StoreOptions};
 use tokio::sync::Semaphore;
 
@@ -100,4 +101,17 @@ pub async fn number(pool: &PgPool, sql: &'static str) -> i64 {
 pub async fn refuse_bad_pages(pool: &PgPool) {
     let sql = "ALTER TABLE events ADD CONSTRAINT no_bad_page CHECK (path <> '/bad')";
     sqlx::query(sql).execute(pool).await.unwrap();
+}
+
+/// Waits until what is seen is as `wanted`; fails after a while, with what it saw last.
+pub async fn until<T: std::fmt::Debug>(see: impl Fn() -> T, wanted: impl Fn(&T) -> bool) -> T {
+    let began = Instant::now();
+    loop {
+        let seen = see();
+        if wanted(&seen) {
+            return seen;
+        }
+        assert!(began.elapsed() < Duration::from_mins(1), "still {seen:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }

@@ -173,7 +173,7 @@ impl<'a> Running<'a> {
 
     /// Lets the consumer write everything, and compares.
     async fn finish(mut self, row: Row, trials: Vec<Trial>) -> anyhow::Result<Result> {
-        let spooled = metrics::sum(self.ops, "collector_spooled_total").await?;
+        let spooled = metrics::sum(self.ops, "collector_spooled_events_total").await?;
         if spooled > 0.0 {
             self.void.push(format!("{spooled} events were spooled"));
         }
