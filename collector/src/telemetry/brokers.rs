@@ -116,7 +116,7 @@ impl Broker {
 
     fn counts(&self) -> Counts {
         // An attempt is under way, has led to the connection that there is or was, or has failed.
-        let has_one = !matches!(self.state.as_str(), "INIT" | "DOWN");
+        let has_one = !matches!(self.state.as_str(), "INIT" | "DOWN" | "TRY_CONNECT");
         let failed = self.connects - self.disconnects - i64::from(has_one);
         [
             u64::try_from(failed).unwrap_or(0),
@@ -159,8 +159,11 @@ mod tests {
         assert_eq!(news(&brokers, &known), (label("1"), [0; 6]));
         let ended = broker("a:9092/1", 1, "DOWN", 3, 1);
         assert_eq!(news(&brokers, &ended), (label("1"), [0, 1, 0, 0, 0, 0]));
+        // It pauses before the next attempt, which is not counted yet.
+        let pausing = broker("a:9092/1", 1, "TRY_CONNECT", 4, 1);
+        assert_eq!(news(&brokers, &pausing), (label("1"), [1, 0, 0, 0, 0, 0]));
         let again = broker("a:9092/1", 1, "CONNECT", 6, 1);
-        assert_eq!(news(&brokers, &again), (label("1"), [2, 0, 0, 0, 0, 0]));
+        assert_eq!(news(&brokers, &again), (label("1"), [1, 0, 0, 0, 0, 0]));
         assert_eq!(news(&brokers, &again), (label("1"), [0; 6]));
     }
 

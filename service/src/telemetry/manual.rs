@@ -177,7 +177,10 @@ mod tests {
                 let of = word.split_once('_').map(|(of, _)| of);
                 of.is_some_and(|of| SECTIONS.contains(&of))
             })
-            .map(|word| word.strip_suffix("_bucket").unwrap_or(word))
+            .map(|word| {
+                let of = |end: &&str| word.strip_suffix(*end);
+                ["_bucket", "_count"].iter().find_map(of).unwrap_or(word)
+            })
             .collect();
         assert!(named.len() > 20, "{named:?}");
         let unknown: Vec<_> = named.difference(&listed).collect();
