@@ -106,6 +106,31 @@ async fn options_stay_hidden_until_there_is_a_name() {
 }
 
 #[tokio::test]
+async fn every_page_keeps_a_visit_going_for_half_an_hour() {
+    let visit = "session_id=5bd1e995-0000-4000-8000-000000000001";
+    let answer = get("/cart", visit).await;
+    let kept = format!("{visit}; Path=/; Max-Age=1800; HttpOnly; SameSite=Lax");
+    assert_eq!(answer.cookies(), [kept]);
+}
+
+#[rstest]
+#[case(&["--respect-dnt"], "dnt", 0)]
+#[case(&["--respect-dnt"], "sec-gpc", 0)]
+#[case(&["--respect-dnt"], "accept", 1)]
+#[case(&[], "dnt", 1)]
+#[tokio::test]
+async fn who_does_not_want_to_be_followed_is_on_no_visit(
+    #[case] flags: &[&str],
+    #[case] header: &str,
+    #[case] cookies: usize,
+) {
+    let router = router(open_with(Path::new("/nonexistent"), flags));
+    let request = Request::get("/cart").header(header, "1");
+    let answer = send(router, request.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.cookies().len(), cookies);
+}
+
+#[tokio::test]
 async fn a_name_is_remembered_where_no_script_can_read_it() {
     let answer = post("/hello", "", "username=+O%27Brien+&size=L").await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
