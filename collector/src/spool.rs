@@ -16,6 +16,8 @@ mod folder;
 mod frame;
 mod pen;
 mod places;
+#[cfg(any(test, fuzzing))]
+pub mod probes;
 mod segment;
 mod survey;
 mod writer;

@@ -9,6 +9,9 @@ use domain::{Event, LastSeen, Reject, wire};
 use store::{Batch, PartitionKey, RejectedRecord};
 use uuid::Uuid;
 
+#[cfg(any(test, fuzzing))]
+pub mod probes;
+
 /// What a record says.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Said {

@@ -2,6 +2,7 @@
 
 use super::body::{self, EVENT_MAX_BYTES};
 use super::id;
+use super::json;
 use super::keep::{self, Row, Wait, given, reason};
 use super::reply::{self, Refused};
 use super::time;
@@ -123,8 +124,8 @@ pub(super) fn refuse(refused: Refused, reason: &str) -> Response {
 }
 
 /// The draft, and the id for the answer where the client gave one; or what is wrong.
-fn draft(body: &[u8]) -> Result<(Draft, Option<String>), String> {
-    let sent: Given = serde_json::from_slice(body).map_err(|e| e.to_string())?;
+pub(super) fn draft(body: &[u8]) -> Result<(Draft, Option<String>), String> {
+    let sent: Given = json::object(body).map_err(|e| e.to_string())?;
     let event_type = sent.event_type.unwrap_or_default();
     if !TYPES.contains(&event_type.as_str()) {
         return Err(format!("type: must be one of {}", TYPES.join(", ")));

@@ -4,6 +4,7 @@
 use super::body::{self, BATCH_MAX_BYTES, BATCH_MAX_EVENTS, EVENT_MAX_BYTES};
 use super::event::AnswerId;
 use super::id;
+use super::json;
 use super::keep::{self, Row, Wait, given, reason};
 use super::reply::{self, Refused};
 use super::time::{self, Loose};
@@ -50,7 +51,7 @@ pub(crate) type Read = (Draft, Option<String>);
 
 /// What a body holds.
 #[derive(Debug)]
-enum Sent<'a> {
+pub(super) enum Sent<'a> {
     One(Box<Read>),
     Batch(Vec<&'a RawValue>),
 }
@@ -158,7 +159,7 @@ fn refuse(refused: Refused) -> Response {
 }
 
 /// Takes a body apart.
-fn sent(body: &[u8]) -> Result<Sent<'_>, Refused> {
+pub(super) fn sent(body: &[u8]) -> Result<Sent<'_>, Refused> {
     let text = std::str::from_utf8(body).map_err(|_| Refused::Invalid)?;
     let invalid = |_| Refused::Invalid;
     let batch = if text.trim_ascii_start().starts_with('[') {
@@ -181,8 +182,8 @@ fn sent(body: &[u8]) -> Result<Sent<'_>, Refused> {
 }
 
 /// Reads one event of a batch, or says what is wrong.
-fn read_item(event: &RawValue) -> Result<Read, String> {
-    draft(serde_json::from_str(event.get()).map_err(|e| e.to_string())?)
+pub(super) fn read_item(event: &RawValue) -> Result<Read, String> {
+    draft(json::object_of(event.get()).map_err(|e| e.to_string())?)
 }
 
 /// Reads the event of a gRPC call, which is the same contract, or says what is wrong.
@@ -306,6 +307,7 @@ mod tests {
 
     #[rstest]
     #[case("5", "expected struct")]
+    #[case(r#"[null,"Ann","click"]"#, "expected an object")]
     #[case(r#"{"event_type":5}"#, "expected a string")]
     #[case(r#"{"event_type":""}"#, "event_type: is missing")]
     #[case(r#"{"event_type":"x","id":"0"}"#, "id: is no id")]

@@ -20,10 +20,13 @@ mod event;
 pub(crate) mod events;
 mod gate;
 mod id;
+mod json;
 pub(crate) mod keep;
 pub mod keys;
 mod limit;
 mod privacy;
+#[cfg(any(test, fuzzing))]
+pub mod probes;
 mod reply;
 pub mod serve;
 pub mod settings;

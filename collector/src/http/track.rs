@@ -2,6 +2,7 @@
 
 use super::body::{self, EVENT_MAX_BYTES};
 use super::id::not_nil;
+use super::json;
 use super::keep::{self, Row, Wait, given};
 use super::reply::{self, Refused};
 use super::visitor::Visitor;
@@ -106,8 +107,9 @@ fn failed(status: StatusCode, error: &'static str) -> Response {
     reply::json(status, &Failed { error })
 }
 
-fn draft(body: &[u8]) -> Result<Draft, Mistake> {
-    let sent: Given = serde_json::from_slice(body).map_err(|_| Mistake::Json)?;
+/// The draft, or which of the two mistakes it is.
+pub(super) fn draft(body: &[u8]) -> Result<Draft, Mistake> {
+    let sent: Given = json::object(body).map_err(|_| Mistake::Json)?;
     let event_type = match sent.description.as_deref() {
         Some("CLICK") => "click",
         Some("VIEW") => EventType::PAGE_VIEW,
@@ -162,6 +164,7 @@ mod tests {
     #[case("", Mistake::Json)]
     #[case("{", Mistake::Json)]
     #[case("[]x", Mistake::Json)]
+    #[case(r##"[null,"Ann","#buy","CLICK"]"##, Mistake::Json)]
     #[case(r#"{"description":"CLICK"}x"#, Mistake::Json)]
     #[case(r#"{"description":"CLICK"}{}"#, Mistake::Json)]
     #[case(r#"{"description":"CLICK","username":5}"#, Mistake::Json)]
