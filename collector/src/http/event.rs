@@ -1,6 +1,7 @@
 //! `POST /event` and `/health`, the contract of an analytics pipeline's producer.
 
 use super::body::{self, EVENT_MAX_BYTES};
+use super::docs::InText;
 use super::id;
 use super::json;
 use super::keep::{self, Row, Wait, given, reason};
@@ -15,6 +16,7 @@ use chrono::{DateTime, Utc};
 use domain::Source;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// The types that this contract knows.
@@ -28,28 +30,60 @@ const NAMES: [(&str, &str); 3] = [
 ];
 
 /// What a client sends; keys that are not here are passed over.
-#[derive(Debug, Deserialize)]
-struct Given {
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Event, example = json!({
+    "type": "click", "user_id": "ann", "session_id": "s1", "url": "https://example.com/a", "path": "/a",
+    "timestamp": "2026-05-01T10:00:00Z", "metadata": {"button": "buy"}
+}))]
+pub(super) struct Given {
+    /// The event's identity: the same id again is the same event. A UUID, or any other text.
+    #[schema(max_length = 100)]
     id: Option<String>,
+    /// What happened: `page_view`, `click`, `session` or `custom`.
     #[serde(rename = "type")]
+    #[schema(value_type = String, required = true, pattern = "^(page_view|click|session|custom)$")]
     event_type: Option<String>,
+    /// When, by the visitor's clock.
     #[serde(default, deserialize_with = "time::strict")]
+    #[schema(value_type = Option<String>, format = "date-time")]
     timestamp: Option<DateTime<Utc>>,
+    /// Who did it.
+    #[schema(max_length = 256)]
     user_id: Option<String>,
+    /// Which visit it belongs to.
+    #[schema(max_length = 128)]
     session_id: Option<String>,
+    /// The page's whole address.
+    #[schema(max_length = 4096)]
     url: Option<String>,
+    /// The page's path, without query.
+    #[schema(max_length = 2048)]
     path: Option<String>,
+    /// The page before.
+    #[schema(max_length = 4096)]
     referrer: Option<String>,
+    /// The browser's own description.
+    #[schema(max_length = 1024)]
     user_agent: Option<String>,
+    /// The visitor's address.
+    #[schema(max_length = 45)]
     ip_address: Option<String>,
+    /// Anything else that is worth keeping.
+    #[schema(value_type = Option<Object>)]
     metadata: Option<Map<String, Value>>,
 }
 
-#[derive(Serialize)]
+/// The event is kept.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventKept)]
 struct Done {
+    /// The event's id, as it was given or as it was minted.
+    #[schema(value_type = String)]
     id: AnswerId,
+    /// `accepted`.
     status: &'static str,
     #[serde(flatten)]
+    #[schema(value_type = Row)]
     row: Option<Row>,
 }
 
@@ -67,7 +101,11 @@ impl AnswerId {
     }
 }
 
-/// `POST /event`.
+/// One event of an analytics pipeline.
+#[utoipa::path(
+    post, path = "/event", tag = "events", operation_id = "event", params(("wait" = Option<String>, Query, description = "`stored`: answer when the event is a row, after 2 s at most.")), request_body = Given,
+    responses((status = 202, description = "Kept", body = Done), InText)
+)]
 pub(super) async fn post(State(collector): State<Collector>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let body = match body::read(body, EVENT_MAX_BYTES).await {
@@ -101,13 +139,23 @@ pub(super) async fn other_method() -> Response {
     ))
 }
 
-/// `/health`, any method: that the process answers. Whether it can do its work is `/readyz`'s to say.
+/// That the process answers.
+#[derive(Serialize, ToSchema)]
+struct Healthy {
+    /// `analytics-producer`.
+    service: &'static str,
+    /// `healthy`.
+    status: &'static str,
+}
+
+/// That the process answers; by any method.
+///
+/// Whether it can do its work is `/readyz`'s to say, at the address for operators.
+#[utoipa::path(
+    get, path = "/health", tag = "about", operation_id = "health",
+    responses((status = 200, description = "It answers", body = Healthy))
+)]
 pub(super) async fn health() -> Response {
-    #[derive(Serialize)]
-    struct Healthy {
-        service: &'static str,
-        status: &'static str,
-    }
     let body = Healthy {
         service: "analytics-producer",
         status: "healthy",

@@ -2,6 +2,7 @@
 //! `{"batch":[…]}`. In a batch a bad event does not stand in the way of a good one.
 
 use super::body::{self, BATCH_MAX_BYTES, BATCH_MAX_EVENTS, EVENT_MAX_BYTES};
+use super::docs::InText;
 use super::event::AnswerId;
 use super::id;
 use super::json;
@@ -18,6 +19,7 @@ use domain::{Reject, Source};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// What the server answered since there was one, whatever was wrong.
@@ -31,19 +33,59 @@ const NAMES: [(&str, &str); 3] = [
 ];
 
 /// What a client sends; keys that are not here are passed over.
-#[derive(Debug, Deserialize)]
-struct Given<'a> {
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = EventOfMany, example = json!({"user_id": "ann", "event_type": "play", "meta": {"song": 7}}))]
+pub(super) struct Given<'a> {
+    /// The event's identity: the same id again is the same event. A UUID, or any other text.
+    #[schema(max_length = 100)]
     id: Option<String>,
+    /// Who did it.
+    #[schema(max_length = 256)]
     user_id: Option<String>,
+    /// What happened.
+    #[schema(value_type = String, required = true, min_length = 1, max_length = 64, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")]
     event_type: Option<String>,
+    /// The page's whole address.
+    #[schema(max_length = 4096)]
     url: Option<String>,
+    /// The page before.
+    #[schema(max_length = 4096)]
     referrer: Option<String>,
+    /// When, by the visitor's clock: RFC 3339, or seconds or milliseconds since 1970. What is no time is kept
+    /// in `meta`.
     #[serde(default)]
+    #[schema(value_type = Option<Value>)]
     ts: Loose,
+    /// Anything else that is worth keeping.
+    #[schema(value_type = Option<Object>)]
     meta: Option<Map<String, Value>>,
     /// Only in the outermost object, and then instead of all others.
+    #[schema(ignore)]
     #[serde(borrow)]
     batch: Option<Vec<&'a RawValue>>,
+}
+
+/// One event, or many.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its shape is used")]
+pub(super) enum OneOrMany {
+    One(Given<'static>),
+    Array(Vec<Given<'static>>),
+    Batch {
+        /// The events.
+        #[schema(min_items = 1, max_items = 2500)]
+        batch: Vec<Given<'static>>,
+    },
+}
+
+/// Of one event its own answer, of many one for each.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its shape is used")]
+enum OneOrManyKept {
+    One(Outcome),
+    Many(Outcomes),
 }
 
 /// A draft, and the id for the answer where the client gave one.
@@ -57,17 +99,25 @@ pub(super) enum Sent<'a> {
 }
 
 /// What became of one event.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventOutcome)]
 struct Outcome {
+    /// The event's id, as it was given or as it was minted; null of one that was refused.
+    #[schema(value_type = Option<String>, required = true)]
     id: Option<AnswerId>,
+    /// `queued` or `refused`.
     status: &'static str,
+    /// Why it was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(flatten)]
+    #[schema(value_type = Row)]
     row: Option<Row>,
 }
 
-#[derive(Serialize)]
+/// What became of each event, in their order.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventOutcomes)]
 struct Outcomes {
     results: Vec<Outcome>,
 }
@@ -92,7 +142,20 @@ impl Outcome {
     }
 }
 
-/// `POST /events`.
+/// One event of a larger pipeline, or many.
+///
+/// In a batch a bad event does not stand in the way of a good one: it is kept if any is, and each event has an
+/// answer of its own. Of 500 KiB at most, and 32 KiB an event.
+#[utoipa::path(
+    post, path = "/events", tag = "events", operation_id = "events", params(("wait" = Option<String>, Query, description = "`stored`: answer when the event is a row, after 2 s at most.")), request_body = OneOrMany,
+    responses(
+        (status = 202, description = "Kept, all or some", body = OneOrManyKept),
+        InText,
+        (status = 400, description = "invalid json; of a batch of which none can be kept, why not", content(
+            (String = "text/plain"), (Outcomes = "application/json")
+        ))
+    )
+)]
 pub(super) async fn post(State(collector): State<Collector>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let body = match body::read(body, BATCH_MAX_BYTES).await {

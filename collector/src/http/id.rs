@@ -8,7 +8,7 @@ use uuid::Uuid;
 const MAX_CHARS: usize = 100;
 
 /// What a program writes when it has no id and does not notice.
-const JUNK: [&str; 4] = ["null", "undefined", "[object Object]", "0"];
+pub(super) const JUNK: [&str; 4] = ["null", "undefined", "[object Object]", "0"];
 
 /// The name that ids without a write key are told apart by. These contracts know no write keys.
 const NO_KEY: &str = "";

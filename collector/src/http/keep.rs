@@ -12,6 +12,7 @@ use domain::receipt::{Place, Receipt};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::time::Duration;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// How long a client that wants a row waits at most.
@@ -39,9 +40,10 @@ impl Wait {
 }
 
 /// What a client that waited is told besides the contract's own words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Row {
     /// Whether the row is committed.
+    #[schema(required = false)]
     pub stored: bool,
     /// Where the event lies in Kafka; null while it is on its way there from this collector's disk.
     pub partition: Option<i32>,

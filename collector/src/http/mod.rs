@@ -9,13 +9,14 @@
 //! waited for (`keep`) and the shape of an answer (`reply`). Before all of them stands
 //! the `gate`, which knows whose request it is (`address`), which pages may send (`cors`), which `keys`
 //! open, and how many are too many (`limit`), as [`settings`] say. [`serve`] has patience with clients, and
-//! [`alone`] is the process that serves nothing else.
+//! [`alone`] is the process that serves nothing else. `docs` describes all of it from what stands at the handlers.
 
 pub mod address;
 pub mod alone;
 pub(crate) mod body;
 mod clicks;
 pub mod cors;
+mod docs;
 mod event;
 pub(crate) mod events;
 mod gate;
@@ -87,6 +88,7 @@ fn routes(collector: Collector, gate: Arc<Gate>) -> Router {
         // Nobody is turned away here.
         .route("/health", any(event::health))
         .route("/tracker.js", get(tracker::get))
+        .merge(docs::routes())
         .layer(middleware::from_fn_with_state(state(), gate::pages))
         .with_state(Doors {
             collector,

@@ -5,13 +5,15 @@
 //! is an object with keys, is understood the same when it is written down and read again, and is read by the
 //! consumer as it was meant; what is refused has a reason.
 
+pub use super::v1::probes::{gzip, v1_batch, v1_event};
+
 use super::events::Sent;
 use super::keep::Wait;
 use super::track::Mistake;
-use super::{event, events, track};
+use super::{event, events, keys, track};
 use crate::Draft;
 use crate::enrich::{Stamp, enrich};
-use axum::http::Uri;
+use axum::http::{HeaderMap, Uri};
 use chrono::{DateTime, Datelike as _, Utc};
 use domain::ids::RecordIdentity;
 use domain::wire;
@@ -130,6 +132,15 @@ pub fn query(bytes: &[u8]) {
     if wait == Wait::Stored {
         assert!(asked, "nobody asked to wait");
     }
+    let key = |query: &str| {
+        let address: Uri = format!("/v1/track?{query}").parse().ok()?;
+        keys::with_request(&HeaderMap::new(), &address)
+    };
+    if let Some(given) = key(text) {
+        let mut pairs = form_urlencoded::Serializer::new(String::new());
+        let again = pairs.append_pair("writeKey", &given).finish();
+        assert_eq!(key(&again), Some(given), "written and read again");
+    }
     for more in [format!("wait=stored&{sent}"), format!("{sent}&wait=stored")] {
         assert_eq!(of(&more), Some(Wait::Stored), "whatever stands beside it");
     }
@@ -156,12 +167,13 @@ fn in_four_digits(draft: &Draft) -> Draft {
 }
 
 /// What the collector accepts, the consumer reads as it was meant.
-fn reaches_the_consumer(draft: Draft) {
+pub(super) fn reaches_the_consumer(draft: Draft) {
     let received_at = DateTime::from_timestamp(1_790_000_000, 123_456_000).expect("a time");
     let stamp = Stamp {
         received_at,
         boot: Uuid::from_u128(1),
         fresh_id: Uuid::from_u128(2),
+        truncate_ip: false,
     };
     let enriched = match enrich(draft, stamp) {
         Ok(enriched) => enriched,

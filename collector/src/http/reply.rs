@@ -25,7 +25,12 @@ pub(super) fn text(status: StatusCode, body: impl Into<axum::body::Body>) -> Res
     typed(status, "text/plain; charset=utf-8", body)
 }
 
-fn typed(status: StatusCode, kind: &'static str, body: impl Into<axum::body::Body>) -> Response {
+/// Anything.
+pub(super) fn typed(
+    status: StatusCode,
+    kind: &'static str,
+    body: impl Into<axum::body::Body>,
+) -> Response {
     let mut answer = Response::new(body.into());
     *answer.status_mut() = status;
     let headers = answer.headers_mut();

@@ -1,6 +1,7 @@
 //! `POST /track`, the contract of a small tracking server: who clicked on, or looked at, what.
 
 use super::body::{self, EVENT_MAX_BYTES};
+use super::docs::OfTrack;
 use super::id::not_nil;
 use super::json;
 use super::keep::{self, Row, Wait, given};
@@ -13,27 +14,44 @@ use axum::response::Response;
 use domain::{EventType, Source};
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// What a client sends; keys that are not here are passed over.
-#[derive(Debug, Deserialize)]
-struct Given {
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Look, example = json!({"username": "ann", "target": "#buy", "description": "CLICK"}))]
+pub(super) struct Given {
+    /// The event's identity: the same id again is the same event. Not the nil UUID.
+    #[schema(value_type = Option<String>, format = "uuid")]
     id: Option<Uuid>,
+    /// Who did it.
+    #[schema(max_length = 256)]
     username: Option<String>,
+    /// What was clicked on, or looked at.
     target: Option<String>,
+    /// `CLICK` or `VIEW`.
+    #[schema(value_type = String, required = true, pattern = "^(CLICK|VIEW)$")]
     description: Option<String>,
 }
 
-#[derive(Serialize)]
+/// The event is kept.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LookKept)]
 struct Done {
+    /// 200.
     code: u16,
+    /// `OK`.
     message: &'static str,
     #[serde(flatten)]
+    #[schema(value_type = Row)]
     row: Option<Row>,
 }
 
-#[derive(Serialize)]
-struct Failed {
+/// Why nothing was kept.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LookFailed)]
+pub(super) struct Failed {
+    /// In the words of this contract.
     error: &'static str,
 }
 
@@ -53,7 +71,11 @@ impl Mistake {
     }
 }
 
-/// `POST /track`.
+/// Who clicked on, or looked at, what.
+#[utoipa::path(
+    post, path = "/track", tag = "events", operation_id = "track", params(("wait" = Option<String>, Query, description = "`stored`: answer when the event is a row, after 2 s at most.")), request_body = Given,
+    responses((status = 200, description = "Kept", body = Done), OfTrack)
+)]
 pub(super) async fn post(State(collector): State<Collector>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let body = match body::read(body, EVENT_MAX_BYTES).await {

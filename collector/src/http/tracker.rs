@@ -61,7 +61,14 @@ fn pack(bytes: &[u8]) -> std::io::Result<Bytes> {
     Ok(packed.finish()?.into())
 }
 
-/// `GET /tracker.js`.
+/// The script for other people's pages.
+#[utoipa::path(
+    get, path = "/tracker.js", tag = "trackers", operation_id = "tracker",
+    responses(
+        (status = 200, description = "The script; its comments are in `collector/assets/tracker.js`", body = String, content_type = "text/javascript"),
+        (status = 304, description = "It is what `If-None-Match` says")
+    )
+)]
 pub(super) async fn get(asked: HeaderMap) -> Response {
     let script = &*SCRIPT;
     let mut headers = HeaderMap::new();

@@ -8,10 +8,16 @@
 mod answer;
 mod call;
 mod content;
+mod documented;
+#[cfg(any(test, fuzzing))]
+pub mod probes;
+
+pub(super) use self::answer::Failed;
 
 use self::answer::{Outcome, Refusal};
 use self::call::{Around, Call, Fields, Method, NAMES};
 use super::body::{self, BATCH_MAX_BYTES, BATCH_MAX_EVENTS, EVENT_MAX_BYTES};
+use super::docs::InV1;
 use super::gate::Gate;
 use super::keep::{self, Wait};
 use super::reply::Refused;
@@ -33,17 +39,10 @@ use std::sync::Arc;
 
 /// The addresses of this contract.
 pub(super) fn routes() -> Router<Doors> {
-    let one = |method| {
-        let take = move |State(doors): State<Doors>, request: Request| async move {
-            let answer = take_one(&doors, method, request).await;
-            answer.unwrap_or_else(IntoResponse::into_response)
-        };
-        post(take).fallback(other_method)
-    };
     Router::new()
-        .route("/v1/track", one(Method::Track))
-        .route("/v1/page", one(Method::Page))
-        .route("/v1/identify", one(Method::Identify))
+        .route("/v1/track", post(track).fallback(other_method))
+        .route("/v1/page", post(page).fallback(other_method))
+        .route("/v1/identify", post(identify).fallback(other_method))
         .route("/v1/batch", post(batch).fallback(other_method))
 }
 
@@ -56,7 +55,51 @@ async fn other_method() -> Response {
     answer::other_method()
 }
 
-async fn batch(State(doors): State<Doors>, request: Request) -> Response {
+/// Something happened.
+#[utoipa::path(
+    post, path = "/v1/track", tag = "trackers", operation_id = "v1_track", request_body = documented::Track,
+    security((), ("write_key" = [])), params(("wait" = Option<String>, Query, description = "`stored`: answer when the event is a row, after 2 s at most.")),
+    responses((status = 200, description = "Kept", body = answer::Success), InV1)
+)]
+pub(super) async fn track(State(doors): State<Doors>, request: Request) -> Response {
+    let answer = take_one(&doors, Method::Track, request).await;
+    answer.unwrap_or_else(IntoResponse::into_response)
+}
+
+/// A page was seen.
+#[utoipa::path(
+    post, path = "/v1/page", tag = "trackers", operation_id = "v1_page", request_body = documented::Page,
+    security((), ("write_key" = [])), params(("wait" = Option<String>, Query, description = "`stored`: answer when the event is a row, after 2 s at most.")),
+    responses((status = 200, description = "Kept", body = answer::Success), InV1)
+)]
+pub(super) async fn page(State(doors): State<Doors>, request: Request) -> Response {
+    let answer = take_one(&doors, Method::Page, request).await;
+    answer.unwrap_or_else(IntoResponse::into_response)
+}
+
+/// Somebody said who they are.
+#[utoipa::path(
+    post, path = "/v1/identify", tag = "trackers", operation_id = "v1_identify", request_body = documented::Identify,
+    security((), ("write_key" = [])), params(("wait" = Option<String>, Query, description = "`stored`: answer when the event is a row, after 2 s at most.")),
+    responses((status = 200, description = "Kept", body = answer::Success), InV1)
+)]
+pub(super) async fn identify(State(doors): State<Doors>, request: Request) -> Response {
+    let answer = take_one(&doors, Method::Identify, request).await;
+    answer.unwrap_or_else(IntoResponse::into_response)
+}
+
+/// Many events, each with an answer of its own.
+///
+/// A bad event does not stand in the way of a good one. Of 500 KB at most, and 32 KB an event.
+#[utoipa::path(
+    post, path = "/v1/batch", tag = "trackers", operation_id = "v1_batch", request_body = documented::Batch,
+    security((), ("write_key" = [])), params(("wait" = Option<String>, Query, description = "`stored`: answer when the event is a row, after 2 s at most.")),
+    responses(
+        (status = 200, description = "Kept, all or some", body = answer::Many),
+        InV1
+    )
+)]
+pub(super) async fn batch(State(doors): State<Doors>, request: Request) -> Response {
     let answer = take_batch(&doors, request).await;
     answer.unwrap_or_else(IntoResponse::into_response)
 }

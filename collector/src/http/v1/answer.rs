@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use std::borrow::Cow;
+use utoipa::ToSchema;
 
 /// Why nothing of a request was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,9 +37,13 @@ impl From<Refused> for Refusal {
     }
 }
 
-#[derive(Serialize)]
-struct Failed<'a> {
+/// Why nothing was kept.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CallFailed)]
+pub(in crate::http) struct Failed<'a> {
+    /// A short, stable word, for programs.
     error: &'static str,
+    /// The reason, for people.
     error_description: &'a str,
 }
 
@@ -75,10 +80,14 @@ pub(super) fn other_method() -> Response {
     reply::only_post(reply::json(StatusCode::METHOD_NOT_ALLOWED, &body))
 }
 
-#[derive(Serialize)]
-struct Success {
+/// The event is kept.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CallKept)]
+pub(super) struct Success {
+    /// True.
     success: bool,
     #[serde(flatten)]
+    #[schema(value_type = Row)]
     row: Option<Row>,
 }
 
@@ -89,17 +98,20 @@ pub(super) fn success(row: Option<Row>) -> Response {
 }
 
 /// What became of one event of a batch.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = CallOutcome)]
 pub(super) struct Outcome {
     /// As its client gave it; of an event that came without, the id that it was given.
     #[serde(rename = "messageId")]
     message_id: Option<String>,
+    /// Whether it is kept.
     success: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error_description: Option<String>,
     #[serde(flatten)]
+    #[schema(value_type = Row)]
     row: Option<Row>,
 }
 
@@ -124,10 +136,14 @@ impl Outcome {
     }
 }
 
-#[derive(Serialize)]
-struct Many {
+/// What became of each event of a batch, in their order.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CallOutcomes)]
+pub(super) struct Many {
+    /// Whether any is kept.
     success: bool,
     #[serde(flatten)]
+    #[schema(ignore)]
     failed: Option<Failed<'static>>,
     results: Vec<Outcome>,
 }

@@ -1,6 +1,7 @@
 //! From a request's body to JSON: which kinds of body are read, packed or not, and how much may come out.
 
 use super::answer::Refusal;
+use crate::http::json;
 use crate::http::reply::Refused;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, header};
@@ -69,10 +70,10 @@ fn unpack(packed: &[u8], max: usize) -> Result<Bytes, Refusal> {
     }
 }
 
-/// Reads JSON; what a text holds may be borrowed from it.
+/// Reads an object of JSON; what a text holds may be borrowed from it.
 pub(super) fn json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
     let text = std::str::from_utf8(body).map_err(|_| Refusal::invalid("the body is not UTF-8"))?;
-    serde_json::from_str(text).map_err(|error| Refusal::invalid(error.to_string()))
+    json::object_of(text).map_err(|error| Refusal::invalid(error.to_string()))
 }
 
 #[cfg(test)]

@@ -73,8 +73,12 @@ fn event(fields: &Fields, around: &Around) {
         match by_address.draft {
             Ok(draft) => {
                 let kept = draft.properties.contains_key(call::WRITE_KEY)
-                    && !fields.get("properties").is_some_and(|own| own.get(call::WRITE_KEY).is_some())
-                    && !fields.get("traits").is_some_and(|own| own.get(call::WRITE_KEY).is_some());
+                    && !fields
+                        .get("properties")
+                        .is_some_and(|own| own.get(call::WRITE_KEY).is_some())
+                    && !fields
+                        .get("traits")
+                        .is_some_and(|own| own.get(call::WRITE_KEY).is_some());
                 assert!(!kept, "the write key is nobody's property");
                 reaches_the_consumer(draft);
             }
@@ -144,12 +148,30 @@ mod tests {
     }
 
     const KEYS: [&str; 12] = [
-        "event", "type", "messageId", "userId", "anonymousId", "timestamp", "originalTimestamp", "sentAt",
-        "properties", "traits", "context", "writeKey",
+        "event",
+        "type",
+        "messageId",
+        "userId",
+        "anonymousId",
+        "timestamp",
+        "originalTimestamp",
+        "sentAt",
+        "properties",
+        "traits",
+        "context",
+        "writeKey",
     ];
     const VALUES: [&str; 12] = [
-        "null", "5", "1.5e300", "\"\"", "\"undefined\"", "\"Song Played\"", "\"2026-05-01T10:00:00Z\"",
-        "\"9999-12-31T23:59:60-23:59\"", "-8334601228800000", "{}",
+        "null",
+        "5",
+        "1.5e300",
+        "\"\"",
+        "\"undefined\"",
+        "\"Song Played\"",
+        "\"2026-05-01T10:00:00Z\"",
+        "\"9999-12-31T23:59:60-23:59\"",
+        "-8334601228800000",
+        "{}",
         r#"{"page":{"url":"http://shop/a","title":"A"},"ip":"::1","userAgent":"curl","library":{"name":"tracker.js"}}"#,
         r#"{"category":"shirt","size":"S","occurred_at":0.1,"context":7}"#,
     ];
