@@ -60,12 +60,21 @@ test_browser() {
 # Each kind of fault once, on a cluster of the drill's own.
 test_drill() { rests_on build_everything && "$CARGO_TARGET_DIR/debug/lab" drill --short; }
 
-# README's "Ten minutes", typed: the start script's own stack on the run's servers, which it breaks and mends.
-test_ten_minutes() {
+# on_a_stack COMMAND…: with the start script's own stack, on the run's servers.
+on_a_stack() {
   rests_on build_everything && rests_on servers_up
   export CLICKSHOP_PROGRAMS=$CARGO_TARGET_DIR/debug
-  bash start_script.sh --native --yes -d && bash checks/ten_minutes.sh && bash start_script.sh stop app && bash start_script.sh stop consumer
+  local code=0
+  bash start_script.sh --native --yes -d || return 1
+  "$@" || code=1
+  bash start_script.sh stop app && bash start_script.sh stop consumer && return "$code"
 }
+
+# Two of README's sections, typed; the first breaks the stack and mends it.
+test_ten_minutes() { on_a_stack bash checks/typed.sh 'Ten minutes'; }
+test_sending() { on_a_stack bash checks/typed.sh 'Send events from anywhere'; }
+
+test_examples() { on_a_stack bash checks/examples.sh; }
 
 # .sqlx says the same as the migrations and the queries.
 check_queries() {

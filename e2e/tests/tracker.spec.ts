@@ -1,11 +1,13 @@
 // Somebody else's page with our script: what a visitor does there is counted once, whatever becomes of the
 // page, the network or the browser's storage. The page has another origin than the collector, as it mostly has.
 import type { Page } from "@playwright/test";
+import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test as base, expect, type Database, type Row } from "../support/test";
 
 const collector = /\/v1\/batch$/;
+const example = readFileSync("../examples/browser.html", "utf8");
 
 /** Whose address is `site`: any path of it is the same page, under a title of its own, with the script. */
 const test = base.extend<{ site: string }>({
@@ -14,6 +16,10 @@ const test = base.extend<{ site: string }>({
     const server: Server = createServer((request, answer) => {
       const path = new URL(request.url!, "http://site").pathname;
       answer.setHeader("content-type", "text/html");
+      if (path === "/example") {
+        const page = example.replace("http://127.0.0.1:8501", baseURL!);
+        return answer.end(page.replace('data-user="ann"', `data-user="${visitor}"`));
+      }
       answer.end(`<!doctype html><html lang="en"><head><title>${path}</title><link rel="icon" href="data:,">
 <script defer src="${baseURL}/tracker.js" data-write-key="any" data-user="${visitor}"></script></head>
 <body><button data-track="play" data-track-song="7"><b>Play</b></button>
@@ -47,6 +53,12 @@ function remembered(page: Page): Promise<number> {
     () => Object.keys(localStorage).filter((key) => key.startsWith("clickshop:")).length,
   );
 }
+
+test("the page of the examples is counted, and the click on its link", async ({ page, site, visitor, db }) => {
+  await page.goto(`${site}/example`);
+  await page.getByRole("link", { name: "Prices" }).click();
+  await expectTypes(db, visitor, ["page_view", "prices"]);
+});
 
 test("a page view is counted, and one for each path that the page gives itself", async ({
   page,
