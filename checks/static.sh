@@ -46,7 +46,7 @@ check_documents() {
   [ "$settings" -gt 0 ] && [ "$bad" -eq 0 ]
 }
 
-check_format() { cargo fmt --all --check; }
+check_format() { cargo fmt --all --check && rustfmt --edition 2024 --check fuzz/fuzz_targets/*.rs; }
 
 check_deny() { cargo deny --locked check bans licenses sources; }
 

@@ -3,9 +3,13 @@
 
 CARGO_DENY_VERSION=0.20.2
 CARGO_MACHETE_VERSION=0.9.2
+CARGO_FUZZ_VERSION=0.13.2
+SCHEMATHESIS_VERSION=4.32.5
+GRPCURL_VERSION=1.9.3
 NODE_VERSION=22 # used only where the system's is older than Playwright wants (20)
 
 need_cargo_deny() { need_cargo_tool cargo-deny cargo-deny "$CARGO_DENY_VERSION" --no-default-features; }
+need_cargo_fuzz() { need_cargo_tool cargo-fuzz cargo-fuzz "$CARGO_FUZZ_VERSION" --locked; }
 need_cargo_machete() { need_cargo_tool cargo-machete cargo-machete "$CARGO_MACHETE_VERSION"; }
 
 # Debian 12's own Node is 18; npm can bring a newer one into the cache.
@@ -33,6 +37,24 @@ need_playwright() {
   need_chromium || (cd "$ROOT/e2e" && npx playwright install --with-deps chromium)
 }
 
+# A Python of its own: nothing is put beside the system's packages.
+need_schemathesis() {
+  local home=$CLICKSHOP_CACHE/schemathesis-$SCHEMATHESIS_VERSION
+  PATH=$home/bin:$PATH
+  [ ! -f "$home/.installed" ] || return 0
+  python3 -c 'import venv, ensurepip' 2>/dev/null || apt_install 'a Python of its own for schemathesis' python3-venv || return 1
+  python3 -m venv "$home" && "$home/bin/pip" install --quiet "schemathesis==$SCHEMATHESIS_VERSION" && touch "$home/.installed"
+}
+
+need_grpcurl() {
+  have grpcurl && return 0
+  have go || { complain 'grpcurl is missing, and so is Go, which installs it'; return 1; }
+  mkdir -p "$TOOLS/bin"
+  GOBIN=$TOOLS/bin go install "github.com/fullstorydev/grpcurl/cmd/grpcurl@v$GRPCURL_VERSION"
+}
+
+need_python() { have python3 || apt_install 'Python for an example' python3; }
+
 install_tools() {
   local missing=''
   need_compiler || missing="$missing compiler"
@@ -47,6 +69,12 @@ install_tools() {
     need_leptos_tools || missing="$missing leptos-tools"
     need_brotli || missing="$missing brotli"
     need_playwright || missing="$missing browser"
+    need_grpcurl || missing="$missing grpcurl"
+    need_python || missing="$missing python"
+  fi
+  if [ "$MODE" = full ]; then
+    need_cargo_fuzz || missing="$missing cargo-fuzz"
+    need_schemathesis || missing="$missing schemathesis"
   fi
   [ -z "$missing" ] || { complain "not installed:$missing"; return 1; }
 }
