@@ -38,19 +38,19 @@ mod tests {
 
     const WITHOUT_KEY: Option<Tracker> = Some(Tracker { write_key: None });
 
-    fn with_key(key: &str) -> Option<Tracker> {
-        Some(Tracker {
+    fn with_key(key: &str) -> Tracker {
+        Tracker {
             write_key: Some(key.to_owned()),
-        })
+        }
     }
 
     #[rstest]
     #[case(&[], WITHOUT_KEY)]
     #[case(&["--shop-write-key="], WITHOUT_KEY)]
-    #[case(&["--shop-write-key=any"], with_key("any"))]
+    #[case(&["--shop-write-key=any"], Some(with_key("any")))]
     #[case(&["--write-keys=shop=1f,app=2e"], None)]
     #[case(&["--write-keys=shop=1f,app=2e", "--shop-write-key=shop"], None)]
-    #[case(&["--write-keys=shop=1f,app=2e", "--shop-write-key=1f"], with_key("1f"))]
+    #[case(&["--write-keys=shop=1f,app=2e", "--shop-write-key=1f"], Some(with_key("1f")))]
     fn pages_have_a_tracker_where_it_may_send(
         #[case] flags: &[&str],
         #[case] tracker: Option<Tracker>,

@@ -1,10 +1,13 @@
 //! What is counted: three types of events, each by the clicks that it stands for.
 
 use domain::EventType;
+use serde::Deserialize;
 use std::ops::{Add, AddAssign};
+use utoipa::ToSchema;
 
 /// One of the three counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub enum Counter {
     /// Clicks on an item.
     Item,

@@ -1,23 +1,27 @@
 //! `/api/clicks`, the contract of web servers that show the same three counts: each answers from its own
 //! memory ([`crate::counters`]), and a click is an event like any other.
 
-use super::keep::{self, Wait};
+use super::docs::InText;
+use super::keep::{self, Row, Wait};
 use super::reply::{self, Refused};
 use crate::{Clicks, Collector, Counter, Draft};
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use domain::Source;
 use serde::Serialize;
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// How soon to come again for totals that are not known.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-#[derive(Serialize)]
-struct Totals {
+/// How often each was clicked on, since ever.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Totals {
     #[serde(rename = "itemClicks")]
     item: u64,
     #[serde(rename = "addToCartClicks")]
@@ -28,25 +32,25 @@ struct Totals {
 
 /// The addresses of the counters.
 pub(super) fn router() -> Router<Collector> {
-    let one = |counter| {
-        any(
-            move |State(collector): State<Collector>, request: Request| {
-                answer_one(collector, counter, request)
-            },
-        )
-    };
     Router::new()
         .route("/api/clicks", any(answer_all))
-        .route("/api/clicks/item", one(Counter::Item))
-        .route("/api/clicks/addToCart", one(Counter::AddToCart))
-        .route("/api/clicks/buy", one(Counter::Buy))
+        .route("/api/clicks/{counter}", any(answer_one))
 }
 
 async fn answer_all(State(collector): State<Collector>, method: Method) -> Response {
     if method != Method::GET {
         return reply::text(StatusCode::BAD_REQUEST, "only GET allowed");
     }
-    totals(&collector, |clicks| {
+    read_all(&collector)
+}
+
+/// All counters. Without a database, and before it was asked the first time, the answer is 503.
+#[utoipa::path(
+    get, path = "/api/clicks", tag = "counters", operation_id = "clicks",
+    responses((status = 200, description = "The totals over all processes", body = Totals), InText)
+)]
+pub(super) fn read_all(collector: &Collector) -> Response {
+    totals(collector, |clicks| {
         let totals = Totals {
             item: clicks.item,
             add_to_cart: clicks.add_to_cart,
@@ -56,14 +60,31 @@ async fn answer_all(State(collector): State<Collector>, method: Method) -> Respo
     })
 }
 
-async fn answer_one(collector: Collector, counter: Counter, request: Request) -> Response {
+async fn answer_one(
+    State(collector): State<Collector>,
+    counter: Result<Path<Counter>, PathRejection>,
+    request: Request,
+) -> Response {
+    let Ok(Path(counter)) = counter else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
     match *request.method() {
-        Method::GET => totals(&collector, |clicks| {
-            reply::text(StatusCode::OK, clicks.get(counter).to_string())
-        }),
+        Method::GET => read_one(&collector, counter),
         Method::PUT => click(&collector, counter, Wait::of(request.uri())).await,
         _ => reply::text(StatusCode::BAD_REQUEST, "only GET and PUT allowed"),
     }
+}
+
+/// One counter. Without a database, and before it was asked the first time, the answer is 503.
+#[utoipa::path(
+    get, path = "/api/clicks/{counter}", tag = "counters", operation_id = "clicks_of_one",
+    params(("counter" = Counter, Path)),
+    responses((status = 200, description = "The total over all processes: a whole number", body = String, content_type = "text/plain"), (status = 404, description = "There are three"), InText)
+)]
+pub(super) fn read_one(collector: &Collector, counter: Counter) -> Response {
+    totals(collector, |clicks| {
+        reply::text(StatusCode::OK, clicks.get(counter).to_string())
+    })
 }
 
 /// The totals of this moment, of which nobody should keep a copy.
@@ -77,8 +98,13 @@ fn totals(collector: &Collector, answer: impl FnOnce(Clicks) -> Response) -> Res
     answer
 }
 
-/// One click.
-async fn click(collector: &Collector, counter: Counter, wait: Wait) -> Response {
+/// One click. The answer is empty, unless it was waited for.
+#[utoipa::path(
+    put, path = "/api/clicks/{counter}", tag = "counters", operation_id = "click",
+    params(("counter" = Counter, Path), ("wait" = Option<String>, Query, description = "`stored`: answer when the event is a row, after 2 s at most.")),
+    responses((status = 200, description = "Kept", body = Option<Row>), (status = 404, description = "There are three"), InText)
+)]
+pub(super) async fn click(collector: &Collector, counter: Counter, wait: Wait) -> Response {
     let draft = Draft {
         event_type: counter.event_type().to_owned(),
         source: Source::Counter,

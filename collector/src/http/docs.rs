@@ -6,7 +6,7 @@ mod refusals;
 
 pub(super) use refusals::{InText, InV1, OfTrack};
 
-use super::{event, events, reply, track, tracker, v1};
+use super::{clicks, event, events, reply, track, tracker, v1};
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -25,13 +25,14 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
     ),
     paths(
         track::post, event::post, event::health, events::post, v1::track, v1::page, v1::identify,
-        v1::batch, tracker::get, show, openapi
+        v1::batch, clicks::read_all, clicks::read_one, clicks::click, tracker::get, show, openapi
     ),
     components(schemas(track::Failed, v1::Failed)),
     modifiers(&WriteKey),
     tags(
         (name = "events", description = "Events in"),
         (name = "trackers", description = "What current trackers and the libraries of analytics services send"),
+        (name = "counters", description = "Live counters"),
         (name = "about", description = "About the collector itself")
     )
 )]
