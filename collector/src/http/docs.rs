@@ -7,6 +7,7 @@ mod refusals;
 pub(super) use refusals::{InText, InV1, OfTrack};
 
 use super::{clicks, event, events, reply, track, tracker, v1};
+use crate::Counter;
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -27,7 +28,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
         track::post, event::post, event::health, events::post, v1::track, v1::page, v1::identify,
         v1::batch, clicks::read_all, clicks::read_one, clicks::click, tracker::get, show, openapi
     ),
-    components(schemas(track::Failed, v1::Failed)),
+    components(schemas(Counter, track::Failed, v1::Failed)),
     modifiers(&WriteKey),
     tags(
         (name = "events", description = "Events in"),

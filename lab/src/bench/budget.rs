@@ -15,6 +15,10 @@ pub enum Row {
     Event1024,
     /// `POST /events` with 100 events each.
     Batches,
+    /// `PublishEvent` over gRPC.
+    Grpc,
+    /// `GET /api/clicks`.
+    Counters,
     /// From a click to its row.
     Clicks,
     /// The shop's front page.
@@ -95,7 +99,7 @@ const fn less(what: &'static str, unit: Unit, must: f64, aim: f64) -> Criterion 
     }
 }
 
-const BUDGETS: [Budget; 7] = [
+const BUDGETS: [Budget; 9] = [
     Budget {
         row: Row::Drain,
         what: "consumer drain, first fetch to last commit ÷ two connections' binary COPY of the same rows into the same tables",
@@ -122,6 +126,16 @@ const BUDGETS: [Budget; 7] = [
         row: Row::Batches,
         what: "`POST /events`, batches of 100 ÷ Kafka's own producer benchmark",
         criteria: &[more("ratio", Unit::Ratio, 0.6, 0.8)],
+    },
+    Budget {
+        row: Row::Grpc,
+        what: "gRPC `PublishEvent`, 64 connections ÷ `POST /event`, 64 connections",
+        criteria: &[more("ratio", Unit::Ratio, 0.6, 0.6)],
+    },
+    Budget {
+        row: Row::Counters,
+        what: "`GET /api/clicks`, 64 connections ÷ `/health` of the same binary",
+        criteria: &[more("ratio", Unit::Ratio, 0.8, 0.8)],
     },
     Budget {
         row: Row::Clicks,
@@ -152,11 +166,13 @@ const BUDGETS: [Budget; 7] = [
 
 impl Row {
     /// Every row, in the table's order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Drain,
         Self::Event64,
         Self::Event1024,
         Self::Batches,
+        Self::Grpc,
+        Self::Counters,
         Self::Clicks,
         Self::Storefront,
         Self::Sizes,
@@ -169,6 +185,8 @@ impl Row {
             Self::Event64 => "event-64",
             Self::Event1024 => "event-1024",
             Self::Batches => "batches",
+            Self::Grpc => "grpc",
+            Self::Counters => "counters",
             Self::Clicks => "clicks",
             Self::Storefront => "storefront",
             Self::Sizes => "sizes",

@@ -82,7 +82,29 @@ pub async fn batches(bench: &Bench) -> anyhow::Result<Result> {
     running.finish(Row::Batches, trials).await
 }
 
-fn trial(ceiling: f64, ours: f64, used: Vec<Used>, more: impl Fn(f64) -> Vec<f64>) -> Trial {
+/// `GET /api/clicks` ÷ `/health`.
+pub async fn counters(bench: &Bench) -> anyhow::Result<Result> {
+    let running = Running::with_database(bench, "counters").await?;
+    let load = running.load(64);
+    let mut trials = Vec::new();
+    for _ in 0..bench.scale.trials {
+        let health = |_| generator::get("/health");
+        let (ceiling, _) = generator::load(running.addr, load, StatusCode::OK, 0, health).await?;
+        let meter = bench.meter().process("collector", running.collector.id());
+        let clicks = |_| generator::get("/api/clicks");
+        let (answers, _) = generator::load(running.addr, load, StatusCode::OK, 0, clicks).await?;
+        let used = meter.read()?;
+        trials.push(trial(ceiling.rate(), answers.rate(), used, |_| Vec::new()));
+    }
+    running.finish(Row::Counters, trials).await
+}
+
+pub(super) fn trial(
+    ceiling: f64,
+    ours: f64,
+    used: Vec<Used>,
+    more: impl Fn(f64) -> Vec<f64>,
+) -> Trial {
     let ratio = ours / ceiling;
     let mut values = vec![ratio];
     values.extend(more(ratio));
@@ -95,30 +117,42 @@ fn trial(ceiling: f64, ours: f64, used: Vec<Used>, more: impl Fn(f64) -> Vec<f64
 }
 
 /// A collector alone, in a world of its own.
-struct Running<'a> {
+pub(super) struct Running<'a> {
     bench: &'a Bench,
     world: World,
-    collector: Program,
+    pub collector: Program,
     addr: SocketAddr,
+    pub grpc: SocketAddr,
     ops: SocketAddr,
-    /// Events acknowledged over HTTP.
-    acknowledged: u64,
+    /// Events acknowledged to whomever.
+    pub acknowledged: u64,
     /// Numbers the loads, so that no id comes twice.
     run: u64,
     void: Vec<String>,
 }
 
 impl<'a> Running<'a> {
-    async fn start(bench: &'a Bench, name: &str) -> anyhow::Result<Self> {
+    pub async fn start(bench: &'a Bench, name: &str) -> anyhow::Result<Self> {
+        Self::begin(bench, name, false).await
+    }
+
+    /// One that asks the database for its counters.
+    async fn with_database(bench: &'a Bench, name: &str) -> anyhow::Result<Self> {
+        Self::begin(bench, name, true).await
+    }
+
+    async fn begin(bench: &'a Bench, name: &str, with_database: bool) -> anyhow::Result<Self> {
         let world = World::make(&bench.servers, name, &bench.logs).await?;
         let addr = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+        let grpc = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let ops = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let spool = bench.folder.join(format!("spool-{name}"));
         let settings = [
             ("SERVER_PORT", addr.port().to_string()),
+            ("GRPC_ADDR", grpc.to_string()),
             ("OPS_ADDR", ops.to_string()),
             ("SPOOL_DIR", spool.display().to_string()),
-            ("WITHOUT_DATABASE", "true".to_owned()),
+            ("WITHOUT_DATABASE", (!with_database).to_string()),
         ];
         let collector = world.start("collector", &[], "collector", &settings)?;
         until("the collector is ready", READY, || async {
@@ -134,6 +168,7 @@ impl<'a> Running<'a> {
             world,
             collector,
             addr,
+            grpc,
             ops,
             acknowledged: 0,
             run: 1,
@@ -141,7 +176,7 @@ impl<'a> Running<'a> {
         })
     }
 
-    fn load(&self, connections: usize) -> Load {
+    pub fn load(&self, connections: usize) -> Load {
         Load {
             connections,
             warm_up: self.bench.scale.warm_up,
@@ -151,7 +186,7 @@ impl<'a> Running<'a> {
     }
 
     /// Posts bodies to the collector and keeps the books.
-    async fn post(
+    pub async fn post(
         &mut self,
         path: &'static str,
         load: Load,
@@ -172,7 +207,7 @@ impl<'a> Running<'a> {
     }
 
     /// Lets the consumer write everything, and compares.
-    async fn finish(mut self, row: Row, trials: Vec<Trial>) -> anyhow::Result<Result> {
+    pub async fn finish(mut self, row: Row, trials: Vec<Trial>) -> anyhow::Result<Result> {
         let spooled = metrics::sum(self.ops, "collector_spooled_events_total").await?;
         if spooled > 0.0 {
             self.void.push(format!("{spooled} events were spooled"));

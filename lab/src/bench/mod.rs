@@ -15,6 +15,7 @@ mod collector;
 pub mod copy;
 mod drain;
 pub mod generator;
+mod grpc;
 mod kafka;
 mod metrics;
 pub mod mix;
@@ -208,6 +209,8 @@ async fn measure(
             Row::Event64 => collector::event_64(&bench).await,
             Row::Event1024 => collector::event_1024(&bench).await,
             Row::Batches => collector::batches(&bench).await,
+            Row::Grpc => grpc::measure(&bench).await,
+            Row::Counters => collector::counters(&bench).await,
             Row::Clicks => clicks::measure(&bench).await,
             Row::Storefront => storefront::measure(&bench).await,
             Row::Sizes => sizes::measure(&bench).await,
