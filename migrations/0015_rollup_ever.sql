@@ -1,6 +1,8 @@
--- Counts since ever, by type: the coarsest rollup, and the only one that never forgets. The live counters read it once
--- a second, so it must stay small however long the shop has been open: minutes are many and are given up after some
--- days, this is one row for each type and Kafka partition.
+-- Clicks since ever, by type: the coarsest rollup, and the only one that never forgets. The live counters read it once
+-- a second, so it must stay small however long the shop has been open, and whatever clients call their events: minutes
+-- are many and are given up after some days, this is one row for each of the three types that are counted live and each
+-- Kafka partition. It gets what was counted so far in the next migration, which no consumer of the version before can
+-- write beside.
 --
 -- Like every rollup it is counted in the ingest statement from the rows that were really inserted, so a replay changes
 -- nothing, and what it says belongs to the same instant as `partition_leases.next_offset`. Only the holder of the
@@ -18,17 +20,3 @@ CREATE TABLE rollup_ever (
 ) WITH (fillfactor = 20, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
 
 COMMENT ON TABLE rollup_ever IS 'Events and clicks since ever, by type; sum over topics and partitions.';
-
--- It begins with what the minutes say, none of which has been given up so far. A batch is in both tables or in neither:
--- one that is being written is waited for. A consumer of the version before does not know this table: stop it before
--- `consumer setup`, or what it still writes is missing here.
-LOCK TABLE rollup_minute IN SHARE ROW EXCLUSIVE MODE;
-
-INSERT INTO rollup_ever (type, topic, kafka_partition, events, clicks)
-SELECT
-    type,
-    -- The minutes don't know their topic; it matters to nobody who reads.
-    coalesce((SELECT topic FROM partition_leases ORDER BY acquired_at DESC NULLS LAST LIMIT 1), 'clickstream'),
-    kafka_partition, sum(events), sum(clicks)
-FROM rollup_minute
-GROUP BY type, kafka_partition;

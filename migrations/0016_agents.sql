@@ -24,3 +24,16 @@ ALTER TABLE rollup_minute
 
 COMMENT ON TABLE rollup_minute IS
     'Events and clicks by minute of occurred_at, type and whether a program sent them; sum over partitions.';
+
+-- Clicks since ever (0015) begin with what the minutes say, none of which has been given up so far. A batch is in both
+-- tables or in neither: one that is being written is waited for by the change of the key above, and after it a consumer of
+-- the version before can write none.
+INSERT INTO rollup_ever (type, topic, kafka_partition, events, clicks)
+SELECT
+    type,
+    -- The minutes don't know their topic; it matters to nobody who reads.
+    coalesce((SELECT topic FROM partition_leases ORDER BY acquired_at DESC NULLS LAST LIMIT 1), 'clickstream'),
+    kafka_partition, sum(events), sum(clicks)
+FROM rollup_minute
+WHERE type IN ('item_click', 'add_to_cart', 'buy')
+GROUP BY type, kafka_partition;

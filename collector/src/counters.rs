@@ -20,8 +20,8 @@ use crate::draft::Draft;
 use crate::request::Delivered;
 use crate::telemetry::METERS;
 pub use clicks::{Clicks, Counter};
-use domain::LastSeen;
 use domain::receipt::Place;
+use domain::{LastSeen, Source};
 use ledger::Ledger;
 use service::outage::{Complaint, Outage};
 use std::future::Future;
@@ -72,7 +72,11 @@ impl Counters {
         if self.0.is_none() {
             return Vec::new();
         }
-        let clicks = |draft: &Draft| Clicks::of(&draft.event_type, draft.count);
+        // What the tracker saw the shop mostly saw, too, under the same id: it counts when it is a row.
+        let clicks = |draft: &Draft| match draft.source {
+            Source::Tracker => Clicks::default(),
+            _ => Clicks::of(&draft.event_type, draft.count),
+        };
         let all = drafts.iter().map(clicks).enumerate();
         all.filter(|(_, clicks)| *clicks != Clicks::default())
             .collect()

@@ -71,10 +71,11 @@ impl Record {
         })
     }
 
-    /// What the live counters count it for.
+    /// What the live counters count it for before it is a row; nothing for what the tracker saw, which is mostly a
+    /// copy of what the shop saw.
     pub fn clicks(&self) -> Clicks {
         let event_type = self.message.event_type.as_str();
-        if Counter::of(event_type).is_none() {
+        if self.source == Source::Tracker || Counter::of(event_type).is_none() {
             return Clicks::default();
         }
         // Every message that was accepted says how many; one click is the least that any stands for.

@@ -291,6 +291,32 @@ async fn an_event_may_have_32_kib_and_a_batch_500_and_2500_events() {
     is_error(&answer, 413, "too_large");
 }
 
+/// Each event of a batch gets all of its context, so a small body could come to gigabytes.
+#[tokio::test]
+async fn a_batchs_context_counts_as_a_part_of_each_event() {
+    let server = start();
+    let batch = |context: usize, events: usize| {
+        // The numbers, and `{"a":[0]}` around the first.
+        let numbers = vec!["0"; (context - 7) / 2].join(",");
+        let events = vec![r#"{"type":"page"}"#; events].join(",");
+        format!(r#"{{"context":{{"a":[{numbers}]}},"batch":[{events}]}}"#)
+    };
+    for (context, events) in [(220_000, 2_500), (32 * 1024, 1), (16_000, 300)] {
+        let answer = server.send("POST", "/v1/batch", batch(context, events));
+        is_error(&answer.await, 413, "too_large");
+    }
+    for (context, events) in [(1_600, 2_500), (32_000, 1)] {
+        let answer = server.send("POST", "/v1/batch", batch(context, events));
+        let answer = answer.await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    }
+    for broken in ["[]", "5", "\"x\""] {
+        let body = format!(r#"{{"context":{broken},"batch":[{{"type":"page"}}]}}"#);
+        let answer = server.send("POST", "/v1/batch", body).await;
+        is_error(&answer, 400, "invalid_request");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_body_that_stalls_is_408() {
     let server = start();

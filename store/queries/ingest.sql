@@ -142,6 +142,8 @@ ever AS (
     INSERT INTO rollup_ever AS rollup (type, topic, kafka_partition, events, clicks)
     SELECT type, $1, $2, sum(events), sum(clicks)
     FROM counted
+    -- Those that are counted live: a table that never forgets must not hold whatever clients call their events.
+    WHERE type IN ('item_click', 'add_to_cart', 'buy')
     GROUP BY type
     ON CONFLICT (type, topic, kafka_partition) DO UPDATE
     SET events = rollup.events + excluded.events, clicks = rollup.clicks + excluded.clicks

@@ -4,6 +4,7 @@ use super::proto::ingest::event_service_server::EventService;
 use super::proto::ingest::{EventRequest, EventResponse};
 use super::status;
 use crate::Collector;
+use crate::accept::count_invalid;
 use crate::http::events::{of_grpc, why};
 use crate::http::keep::{self, Row, Wait};
 use tonic::metadata::{MetadataMap, MetadataValue};
@@ -19,7 +20,10 @@ impl EventService for Publish {
         request: Request<EventRequest>,
     ) -> Result<Response<EventResponse>, Status> {
         let wait = wait(request.metadata());
-        let (draft, id) = of_grpc(request.into_inner()).map_err(Status::invalid_argument)?;
+        let (draft, id) = of_grpc(request.into_inner()).map_err(|why| {
+            count_invalid(1);
+            Status::invalid_argument(why)
+        })?;
         let (receipt, row) = keep::one(&self.0, draft, wait)
             .await
             .map_err(|error| status(&error, why))?;

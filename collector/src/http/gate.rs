@@ -2,6 +2,7 @@
 //! send it, and whether its sender has sent too many.
 
 use super::address::{self, ClientAddress};
+use super::body::{self, BATCH_MAX_BYTES};
 use super::cors::Origins;
 use super::keys::WriteKeys;
 use super::limit::Limits;
@@ -109,7 +110,10 @@ pub(super) async fn senders(
     if matches!(*request.method(), Method::POST | Method::PUT) {
         let address = ClientAddress::of(request.extensions());
         if let Err(refused) = gate.limits.address(address) {
-            let path = request.uri().path();
+            let (parts, rest) = request.into_parts();
+            // A client that is still sending when the connection closes does not hear the answer.
+            let _ = body::read(rest, BATCH_MAX_BYTES).await;
+            let path = parts.uri.path();
             return if path.starts_with("/v1/") {
                 v1::refuse(refused)
             } else if path == "/track" {

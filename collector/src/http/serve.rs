@@ -34,6 +34,10 @@ impl Default for Patience {
     }
 }
 
+/// The most bytes of a request's head, and of what is read of its body at a time: what a connection that says
+/// little can hold.
+const BUFFER_MAX_BYTES: usize = 64 * 1024;
+
 /// Serves on `listener` until `shutdown` is cancelled, and ends when every request that was begun by then
 /// is answered. Requests carry [`ConnectInfo`]. It does not fail; the result is what `axum::serve` has, too.
 pub async fn run(
@@ -44,7 +48,8 @@ pub async fn run(
 ) -> std::io::Result<()> {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(patience.headers);
+        .header_read_timeout(patience.headers)
+        .max_buf_size(BUFFER_MAX_BYTES);
     let connections = GracefulShutdown::new();
     while let Some((io, peer)) = shutdown.run_until_cancelled(listener.accept()).await {
         let router = router.clone();

@@ -170,23 +170,36 @@ struct Batch<'a> {
     write_key: Option<Value>,
     #[serde(rename = "sentAt", default)]
     sent_at: Loose,
-    context: Option<Fields>,
+    /// Each event gets all of it, so it counts as a part of each.
+    #[serde(borrow)]
+    context: Option<&'a RawValue>,
 }
+
+/// The most bytes that a batch's context may come to, over all its events: each gets a copy.
+const CONTEXTS_MAX_BYTES: usize = 4 << 20;
 
 async fn take_batch(doors: &Doors, request: Request) -> Result<Response, Refusal> {
     let (asked, body) = Asked::read(request, BATCH_MAX_BYTES).await?;
     let sent: Batch<'_> = content::json(&body)?;
     let key = asked.key(&doors.gate, sent.write_key.as_ref())?;
     let events = sent.events;
-    let too_large = |event: &&RawValue| event.get().len() > EVENT_MAX_BYTES;
-    if events.len() > BATCH_MAX_EVENTS || events.iter().any(too_large) {
+    let shared = sent.context.map_or(0, |context| context.get().len());
+    let too_large = |event: &&RawValue| event.get().len() + shared > EVENT_MAX_BYTES;
+    if events.len() > BATCH_MAX_EVENTS
+        || events.iter().any(too_large)
+        || shared.saturating_mul(events.len()) > CONTEXTS_MAX_BYTES
+    {
         return Err(Refused::TooLarge.into());
     }
+    let context = match sent.context {
+        Some(context) => content::json::<Option<Fields>>(context.get().as_bytes())?,
+        None => None,
+    };
     let around = Around {
         received_at: asked.received_at,
         key,
         sent_at: sent.sent_at,
-        context: sent.context.unwrap_or_default(),
+        context: context.unwrap_or_default(),
     };
     let visitor = asked.visitor();
     let read = |event: &RawValue| {

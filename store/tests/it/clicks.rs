@@ -115,16 +115,28 @@ async fn what_was_counted_before_there_was_such_a_table_is_taken_over(pool: PgPo
     ];
     store.ingest(&batch(3, &lease, events, 0)).await.unwrap();
     let before = everything(&pool).await;
-    sqlx::raw_sql("DROP TABLE rollup_ever")
-        .execute(&pool)
-        .await
-        .unwrap();
-    let mut transaction = pool.begin().await.unwrap();
-    sqlx::raw_sql(include_str!("../../../migrations/0015_rollup_ever.sql"))
-        .execute(&mut *transaction)
-        .await
-        .unwrap();
-    transaction.commit().await.unwrap();
+    // As the tables were, with what was in them.
+    sqlx::raw_sql(
+        "DROP TABLE rollup_ever;
+         ALTER TABLE events DROP COLUMN browser, DROP COLUMN system, DROP COLUMN device, DROP COLUMN bot;
+         ALTER TABLE rollup_minute DROP COLUMN bot;
+         ALTER TABLE rollup_minute
+             ADD CONSTRAINT rollup_minute_pkey PRIMARY KEY (bucket, type, kafka_partition);",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    for migration in [
+        include_str!("../../../migrations/0015_rollup_ever.sql"),
+        include_str!("../../../migrations/0016_agents.sql"),
+    ] {
+        let mut transaction = pool.begin().await.unwrap();
+        sqlx::raw_sql(migration)
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
+        transaction.commit().await.unwrap();
+    }
     assert_eq!(everything(&pool).await, before);
     assert_eq!(clicks(&store).await, [0, 0, 7]);
     store.close().await;

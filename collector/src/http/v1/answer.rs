@@ -154,6 +154,7 @@ pub(super) fn results(results: Vec<Outcome>) -> Response {
     let (status, failed) = if success {
         (StatusCode::OK, None)
     } else {
+        Refused::Invalid.count();
         let failed = Failed {
             error: code(Refused::Invalid),
             error_description: "no event of the batch could be accepted",

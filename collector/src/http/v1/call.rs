@@ -223,8 +223,8 @@ impl Times {
             original: take("originalTimestamp")?,
             timestamp: take("timestamp")?,
             sent: match take("sentAt")? {
-                Loose::Missing => batch_sent_at.clone(),
-                own => own,
+                own @ Loose::Time(_) => own,
+                Loose::Missing | Loose::Unknown(_) => batch_sent_at.clone(),
             },
         })
     }
