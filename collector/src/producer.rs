@@ -121,8 +121,8 @@ impl Producer {
         Ok(outcomes)
     }
 
-    /// Sends messages that are kept elsewhere already; they need no room in the
-    /// queue of requests and are not counted. Returns what became of each, in their order.
+    /// Sends messages that are kept elsewhere already; they need no room in the queue of requests and are
+    /// not counted. Returns what became of each, in their order.
     pub async fn deliver(&self, messages: &[&Arc<Message>]) -> Vec<Outcome> {
         let outcomes = self.carry(messages).await;
         self.witness(&outcomes);

@@ -1,5 +1,6 @@
 //! One token that ends everything: the first SIGTERM or SIGINT asks for an orderly end, a second one
-//! ends at once, or is patient with what has to be taken down. Requests that are under way then are answered, but nobody waits for them without end.
+//! ends at once, or is patient with what has to be taken down. Requests that are under way then are
+//! answered, but nobody waits for them without end.
 
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
