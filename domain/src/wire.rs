@@ -94,6 +94,13 @@ struct Written<'a> {
 pub fn encode(event: &Event) -> Vec<u8> {
     let choice = event.choice.as_ref();
     let username = event.username.as_deref();
+    let received_at = time_text(event.received_at);
+    // Mostly they are the same.
+    let occurred_at = if event.occurred_at == event.received_at {
+        received_at.clone()
+    } else {
+        time_text(event.occurred_at)
+    };
     let written = Written {
         boot: event.boot,
         category: choice.map(|choice| choice.category.map(Category::label)),
@@ -103,10 +110,10 @@ pub fn encode(event: &Event) -> Vec<u8> {
         event_id: event.event_id,
         gender: choice.map(|choice| choice.gender.map(Gender::label)),
         ip: event.ip.as_deref(),
-        occurred_at: time_text(event.occurred_at),
+        occurred_at,
         path: event.path.as_deref(),
         properties: &event.properties,
-        received_at: time_text(event.received_at),
+        received_at,
         referrer: event.referrer.as_deref(),
         session_id: event.session_id.as_deref(),
         size: choice.map(|choice| choice.size.map(Size::label)),

@@ -98,9 +98,10 @@ pub(super) enum Sent<'a> {
     Batch(Vec<&'a RawValue>),
 }
 
-/// What became of one event.
+/// What became of one event. A field may be left out, null, or have a value.
 #[derive(Serialize, ToSchema)]
 #[schema(as = EventOutcome)]
+#[expect(clippy::option_option, reason = "see above")]
 struct Outcome {
     /// The event's id, as it was given or as it was minted; null of one that was refused.
     #[schema(value_type = Option<String>, required = true)]
@@ -110,9 +111,18 @@ struct Outcome {
     /// Why it was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
-    #[serde(flatten)]
-    #[schema(value_type = Row)]
-    row: Option<Row>,
+    // The next three are a `Row`. Flattened, each answer of a batch would be collected in a map first.
+    /// Whether the row is committed; of `?wait=stored` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stored: Option<bool>,
+    /// Where the event lies in Kafka; null while it is on its way there from this collector's disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i32>)]
+    partition: Option<Option<i32>>,
+    /// Its place in the partition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>)]
+    offset: Option<Option<i64>>,
 }
 
 /// What became of each event, in their order.
@@ -128,7 +138,9 @@ impl Outcome {
             id: Some(AnswerId::new(given, event_id)),
             status: "queued",
             error: None,
-            row,
+            stored: row.map(|row| row.stored),
+            partition: row.map(|row| row.partition),
+            offset: row.map(|row| row.offset),
         }
     }
 
@@ -137,7 +149,9 @@ impl Outcome {
             id: None,
             status: "refused",
             error: Some(error),
-            row: None,
+            stored: None,
+            partition: None,
+            offset: None,
         }
     }
 }
