@@ -175,6 +175,17 @@ struct Batch<'a> {
     context: Option<&'a RawValue>,
 }
 
+impl Batch<'_> {
+    /// What the batch says of all its events.
+    fn context(&self) -> Result<Fields, Refusal> {
+        let given = match self.context {
+            Some(context) => content::json::<Option<Fields>>(context.get().as_bytes())?,
+            None => None,
+        };
+        Ok(given.unwrap_or_default())
+    }
+}
+
 /// The most bytes that a batch's context may come to, over all its events: each gets a copy.
 const CONTEXTS_MAX_BYTES: usize = 4 << 20;
 
@@ -182,24 +193,19 @@ async fn take_batch(doors: &Doors, request: Request) -> Result<Response, Refusal
     let (asked, body) = Asked::read(request, BATCH_MAX_BYTES).await?;
     let sent: Batch<'_> = content::json(&body)?;
     let key = asked.key(&doors.gate, sent.write_key.as_ref())?;
-    let events = sent.events;
     let shared = sent.context.map_or(0, |context| context.get().len());
     let too_large = |event: &&RawValue| event.get().len() + shared > EVENT_MAX_BYTES;
-    if events.len() > BATCH_MAX_EVENTS
-        || events.iter().any(too_large)
-        || shared.saturating_mul(events.len()) > CONTEXTS_MAX_BYTES
+    if sent.events.len() > BATCH_MAX_EVENTS
+        || sent.events.iter().any(too_large)
+        || shared.saturating_mul(sent.events.len()) > CONTEXTS_MAX_BYTES
     {
         return Err(Refused::TooLarge.into());
     }
-    let context = match sent.context {
-        Some(context) => content::json::<Option<Fields>>(context.get().as_bytes())?,
-        None => None,
-    };
     let around = Around {
         received_at: asked.received_at,
         key,
+        context: sent.context()?,
         sent_at: sent.sent_at,
-        context: context.unwrap_or_default(),
     };
     let visitor = asked.visitor();
     let read = |event: &RawValue| {
@@ -210,7 +216,7 @@ async fn take_batch(doors: &Doors, request: Request) -> Result<Response, Refusal
         (message_id, draft.map(|draft| visitor.sent(draft)))
     };
     let collector: &Collector = &doors.collector;
-    let outcomes = keep::batch(collector, &events, read, &NAMES, asked.wait).await;
+    let outcomes = keep::batch(collector, &sent.events, read, &NAMES, asked.wait).await;
     match outcomes {
         Ok(outcomes) => Ok(answer::results(
             outcomes.into_iter().map(Outcome::new).collect(),

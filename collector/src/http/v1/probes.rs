@@ -33,9 +33,13 @@ pub fn v1_batch(body: &[u8]) {
         Err(refusal) => return assert!(!refusal.why.is_empty(), "a reason"),
     };
     assert!(body.trim_ascii().starts_with(b"{"), "an object with keys");
+    let context = match sent.context() {
+        Ok(context) => context,
+        Err(refusal) => return assert!(!refusal.why.is_empty(), "a reason"),
+    };
     let around = Around {
         sent_at: sent.sent_at,
-        context: sent.context.unwrap_or_default(),
+        context,
         ..around()
     };
     for one in sent.events {

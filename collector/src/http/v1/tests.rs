@@ -275,8 +275,8 @@ fn take(headers: &HeaderMap, body: Bytes) {
     };
     if let Ok(sent) = content::json::<Batch<'_>>(&body) {
         let around = Around {
+            context: sent.context().unwrap_or_default(),
             sent_at: sent.sent_at,
-            context: sent.context.unwrap_or_default(),
             ..around()
         };
         for event in sent.events {
