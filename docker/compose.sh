@@ -144,7 +144,7 @@ layer_stop_started() {
   [ "${#parts[@]}" -eq 0 ] || dc stop "${parts[@]}"
 }
 layer_restart() {
-  case $1 in app | consumer) dc build setup && dc up -d --no-deps "$1" ;; *) dc restart "$1" ;; esac
+  case $1 in app | consumer) dc build setup && dc run --rm --no-deps setup && dc up -d --no-deps "$1" ;; *) dc restart "$1" ;; esac
 }
 # A part that is killed by hand is not restarted by Docker: that is left to `mend`.
 layer_break() {

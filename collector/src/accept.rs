@@ -424,6 +424,11 @@ impl Collector {
         self.0.boot
     }
 
+    /// Whether only the network of an address is kept.
+    pub(crate) fn truncates_ip(&self) -> bool {
+        self.0.truncate_ip
+    }
+
     /// Waits until Kafka has answered for everything that was produced, tells a last time how much that
     /// was, and closes the spool: at most a few seconds longer than an acknowledgement may take. Call it
     /// when no more requests come.

@@ -11,7 +11,9 @@ use collector::grpc::proto::click_count_app::click_count_app_client::ClickCountA
 use collector::grpc::proto::click_count_app::{ClickCounts, GetClicksRequest, SetClicksRequest};
 use collector::grpc::proto::ingest::event_service_client::EventServiceClient;
 use collector::grpc::proto::ingest::{EventRequest, EventResponse};
-use collector::{CollectorSettings, QueueLimits, grpc};
+use collector::grpc::{self, Port};
+use collector::http::{HttpSettings, Senders};
+use collector::{CollectorSettings, QueueLimits};
 use futures::stream;
 use rdkafka::Message as _;
 use rstest::rstest;
@@ -46,13 +48,18 @@ async fn start() -> Server {
     start_with(kafka, settings).await
 }
 
-/// A collector without a database, and a connection to it.
 async fn start_with(kafka: Kafka, settings: CollectorSettings) -> Server {
+    start_for(kafka, settings, &HttpSettings::default()).await
+}
+
+/// A collector without a database, and a connection to it.
+async fn start_for(kafka: Kafka, settings: CollectorSettings, http: &HttpSettings) -> Server {
     let shop = Shop::start(settings);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let end = CancellationToken::new();
-    let served = tokio::spawn(grpc::serve(listener, shop.collector.clone(), end.clone()));
+    let port = Port::new(shop.collector.clone(), Senders::new(http));
+    let served = tokio::spawn(grpc::serve(listener, port, end.clone()));
     let endpoint = Endpoint::from_shared(address).unwrap();
     Server {
         kafka,
@@ -234,6 +241,44 @@ async fn more_than_may_wait_is_unavailable_at_once() {
     assert_eq!(refused.code(), Code::Unavailable);
     let hint = refused.metadata().get("grpc-retry-pushback-ms");
     assert_eq!(hint.unwrap(), "1000");
+}
+
+#[tokio::test]
+async fn who_sends_too_many_is_told_when_to_come_again() {
+    let kafka = cluster();
+    let (settings, mut http) = (settings(&kafka), HttpSettings::default());
+    http.limits.rate_limit_address = 1;
+    http.proxies.trusted_proxies = "127.0.0.1".parse().unwrap();
+    let server = start_for(kafka, settings, &http).await;
+    let from = |client: &str| {
+        let mut call = Request::new(event("x"));
+        let client = client.parse().unwrap();
+        call.metadata_mut().insert("x-forwarded-for", client);
+        server.publish(call)
+    };
+    let set = || {
+        let mut counts = server.counts();
+        async move { counts.set_clicks(SetClicksRequest::default()).await }
+    };
+    from("10.0.0.1").await.unwrap();
+    set().await.unwrap();
+    // On a slow machine another second may have begun.
+    let (mut publish, mut change) = (Ok(()), Ok(()));
+    for _ in 0..20 {
+        publish = publish.and(from("10.0.0.1").await.map(drop));
+        change = change.and(set().await.map(drop));
+    }
+    for refused in [publish.unwrap_err(), change.unwrap_err()] {
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+        assert_eq!(refused.message(), "too many requests");
+        let hint = refused.metadata().get("grpc-retry-pushback-ms");
+        assert_eq!(hint.unwrap(), "1000");
+    }
+    from("10.0.0.2").await.unwrap();
+    // Reading the totals is nothing that is limited.
+    let mut counts = server.counts();
+    let unknown = counts.get_clicks(GetClicksRequest {}).await.unwrap_err();
+    assert_eq!(unknown.code(), Code::Unavailable);
 }
 
 #[tokio::test]

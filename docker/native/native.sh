@@ -71,7 +71,7 @@ layer_up() {
   fi
   check_histories "$kafka_new" "$postgres_new" || return 1
   step 'Topic and tables (consumer setup)'
-  if [ "$1" = dev ]; then run_setup "$TARGET/debug/consumer"; else run_setup; fi || return 1
+  if [ "$1" = dev ]; then run_setup "$TARGET/debug/consumer"; else setup_for_new; fi || return 1
   done_note "topic ${KAFKA_TOPIC:-clickstream}, database clickstream"
   printf '%s\n' "$wanted" >"$RUN/parts" # what `mend` brings back
   [ "$1" = dev ] || programs_up || return 1
@@ -191,14 +191,20 @@ layer_stop() {
 }
 
 layer_restart() {
+  local again=''
   case $1 in
     postgres) postgres_prepare ;;
     broker*) kafka_prepare ;;
     pgadmin) ;;
-    *) build_programs || return 1 ;; # a change in the code is what one restarts it for
+    *) # a change in the code is what one restarts it for
+      build_programs || return 1
+      ! outdated consumer || [ "$1" = consumer ] || again=consumer
+      if outdated app || outdated consumer; then setup_for_new || return 1; fi
+      ;;
   esac
   [ ! -f "$RUN/$1.pid" ] || stop_parts "$1"
   start_part "$1" || return 1
+  [ -z "$again" ] || start_part "$again" || return 1
   if [ "$1" = postgres ]; then await_postgres $((SECONDS + 60)); else await_part "$1"; fi || return 1
   say "$1 runs."
 }

@@ -57,6 +57,16 @@ outdated() { alive "$1" && [ "$PROGRAMS/$1" -nt "$RUN/$1.pid" ]; }
 # Topic and tables; safe to repeat.
 run_setup() { run_quietly "$LOGS/setup.log" with_settings 127.0.0.1:0 "${1:-$PROGRAMS/consumer}" setup; }
 
+# The same for programs that were built anew. A consumer of the version before must not meet newer tables: it is stopped
+# here, and the caller starts it again.
+setup_for_new() {
+  if outdated consumer; then
+    note 'consumer was built anew: starting it again'
+    stop_process consumer TERM 12
+  fi
+  run_setup
+}
+
 # The bundle is older than a source it was made from.
 web_is_current() {
   [ -f "$WEB/built" ] || return 1

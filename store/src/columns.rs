@@ -44,7 +44,7 @@ impl<'a> EventColumns<'a> {
         agents: &Agents,
     ) -> Self {
         let each = || events.clone().map(|(_, event)| event);
-        let agents: Vec<Agent> = agents.of(each());
+        let agents: Vec<Agent> = agents.of(each().map(|event| event.user_agent.as_deref()));
         let of_agents =
             |tell: fn(&Agent) -> Option<&'static str>| agents.iter().map(tell).collect();
         Self {

@@ -55,6 +55,7 @@ pub fn router(state: Shop) -> Router {
                 .fallback(not_found::show.with_state(state.clone())),
         );
     let (collector, http) = (state.collector.clone(), state.http.clone());
+    let senders = state.senders.clone();
     let for_staff = Router::new()
         .route("/pipeline", get(pipeline::show))
         .route(pipeline::NEWS, get(pipeline::news))
@@ -83,7 +84,7 @@ pub fn router(state: Shop) -> Router {
         .layer(judge)
         .layer(middleware::from_fn(with_headers))
         .layer(CompressionLayer::new());
-    collector::http::mount(shop, collector, &http)
+    collector::http::mount(shop, collector, &http, senders)
 }
 
 /// Adds the headers that every answer carries, and how long a file may be kept.

@@ -63,7 +63,8 @@ pub async fn run(
 
     let router = router(shop.clone());
     let over_http = serve::run(listener, router, Patience::default(), shutdown.clone());
-    grpc::beside(over_http, grpc, shop.collector.clone(), &shutdown).await?;
+    let port = grpc::Port::new(shop.collector.clone(), shop.senders.clone());
+    grpc::beside(over_http, grpc, port, &shutdown).await?;
     if tokio::time::timeout(LAST_EVENTS, shop.close())
         .await
         .is_err()

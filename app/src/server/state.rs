@@ -7,7 +7,7 @@ use super::staff::Staff;
 use super::tracker::Tracker;
 use super::views::PageViews;
 use crate::components::totals::Totals;
-use collector::http::HttpSettings;
+use collector::http::{HttpSettings, Senders};
 use collector::{Collector, CollectorSettings};
 use secrecy::ExposeSecret;
 use service::health::Health;
@@ -23,6 +23,8 @@ pub struct Shop {
     pub collector: Collector,
     /// Who may send events from elsewhere, and how many.
     pub(super) http: HttpSettings,
+    /// Who sends events, over HTTP and gRPC.
+    pub(super) senders: Senders,
     /// Where rows are read.
     pub store: Store,
     /// The topic's name, for those who want to look.
@@ -94,6 +96,7 @@ impl Shop {
             pipeline,
             collector,
             http: settings.http.clone(),
+            senders: Senders::new(&settings.http),
             store,
             topic: settings.kafka.kafka_topic.as_str().into(),
             brokers: settings.kafka.kafka_brokers.as_str().into(),

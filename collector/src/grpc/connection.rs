@@ -50,8 +50,8 @@ impl Connection {
             tracing::debug!(%error, "a connection that has gone already");
         }
         Self {
+            seat: Seat::new(stream.peer_addr().ok().map(|peer| peer.ip())),
             stream,
-            seat: Seat::default(),
             deadline: Some(Box::pin(sleep(GREETING_WITHIN))),
             greeted: 0,
         }

@@ -7,9 +7,10 @@ use super::proto::click_count_app::click_count_app_server::ClickCountApp;
 use super::proto::click_count_app::{
     ClickCounts, GetClicksRequest, GetClicksResponse, SetClicksRequest, SetClicksResponse,
 };
-use super::{status, unavailable};
+use super::{Port, status, unavailable};
 use crate::{Clicks, Collector, Counter, Draft};
 use domain::Source;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -20,11 +21,29 @@ use uuid::Uuid;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Counts clicks.
-pub(super) struct Counts(pub Collector);
+pub(super) struct Counts(pub Port);
 
 /// One connection's place here. Its calls are served one after the other.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Seat(Arc<Mutex<Open>>);
+pub(super) struct Seat {
+    peer: Option<IpAddr>,
+    open: Arc<Mutex<Open>>,
+}
+
+impl Seat {
+    /// The place of a connection to this address; none of one that is gone already.
+    pub fn new(peer: Option<IpAddr>) -> Self {
+        Self {
+            peer,
+            open: Arc::default(),
+        }
+    }
+
+    /// The other end of the connection.
+    pub const fn peer(&self) -> Option<IpAddr> {
+        self.peer
+    }
+}
 
 /// What is between us and one client.
 #[derive(Debug, Default)]
@@ -41,8 +60,8 @@ impl ClickCountApp for Counts {
         request: Request<GetClicksRequest>,
     ) -> Result<Response<GetClicksResponse>, Status> {
         let seat = seat(&request)?;
-        let mut open = seat.0.lock().await;
-        let totals = self.0.clicks().ok_or_else(|| unavailable(RETRY_AFTER))?;
+        let mut open = seat.open.lock().await;
+        let totals = self.0.collector.clicks().ok_or_else(|| unavailable(RETRY_AFTER))?;
         open.base.given(totals);
         Ok(Response::new(GetClicksResponse {
             click_counts: Some(counts(totals)),
@@ -53,13 +72,14 @@ impl ClickCountApp for Counts {
         &self,
         request: Request<SetClicksRequest>,
     ) -> Result<Response<SetClicksResponse>, Status> {
+        self.0.one_more(&request)?;
         let seat = seat(&request)?;
-        let mut open = seat.0.lock().await;
-        open.settle(&self.0).await?;
+        let mut open = seat.open.lock().await;
+        open.settle(&self.0.collector).await?;
         if let Some(counts) = request.into_inner().click_counts {
             let increase = open.base.set(clicks(counts)).map_err(too_many)?;
             open.unsure = drafts(increase);
-            open.settle(&self.0).await?;
+            open.settle(&self.0.collector).await?;
         }
         Ok(Response::new(SetClicksResponse {}))
     }

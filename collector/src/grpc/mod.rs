@@ -11,10 +11,11 @@ mod connection;
 mod counts;
 mod publish;
 
+use crate::http::Senders;
 use crate::http::body::EVENT_MAX_BYTES;
 use crate::{AcceptError, Collector};
 use anyhow::Context as _;
-use counts::Counts;
+use counts::{Counts, Seat};
 use proto::click_count_app::click_count_app_server::{self, ClickCountAppServer};
 use proto::ingest::event_service_server::{self, EventServiceServer};
 use publish::Publish;
@@ -28,7 +29,7 @@ use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataMap;
 use tonic::transport::Server;
-use tonic::{Code, Status};
+use tonic::{Code, Request, Status};
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
@@ -81,12 +82,37 @@ impl GrpcSettings {
     }
 }
 
+/// What the port's services use.
+#[derive(Clone)]
+pub struct Port {
+    collector: Collector,
+    senders: Senders,
+}
+
+impl Port {
+    /// Events go to `collector`; `senders` are counted together with those that come over HTTP.
+    pub const fn new(collector: Collector, senders: Senders) -> Self {
+        Self { collector, senders }
+    }
+
+    /// One more call that brings events; says when to come again where there were too many from its address.
+    fn one_more<T>(&self, call: &Request<T>) -> Result<(), Status> {
+        let peer = call.extensions().get::<Seat>().and_then(Seat::peer);
+        let Some(peer) = peer else {
+            return Ok(());
+        };
+        let refused = self.senders.one_more(peer, call.metadata().as_ref());
+        refused.map_err(|wait| come_again(Code::ResourceExhausted, "too many requests", wait))
+    }
+}
+
 /// Serves gRPC on `listener` until `shutdown` is cancelled and every call that was begun is answered.
 pub async fn serve(
     listener: TcpListener,
-    collector: Collector,
+    port: Port,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
+    let collector = port.collector.clone();
     let (reporter, health) = tonic_health::server::health_reporter();
     let said = announce(&reporter, &collector, None).await;
     let reflection = || {
@@ -94,8 +120,8 @@ pub async fn serve(
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let events = EventServiceServer::new(Publish(collector.clone()));
-    let counts = ClickCountAppServer::new(Counts(collector.clone()));
+    let events = EventServiceServer::new(Publish(port.clone()));
+    let counts = ClickCountAppServer::new(Counts(port));
     Server::builder()
         .timeout(CALL_MAX)
         .max_concurrent_streams(CALLS_MAX)
@@ -123,11 +149,11 @@ pub async fn serve(
 pub async fn beside(
     over_http: impl IntoFuture<Output = io::Result<()>>,
     listener: TcpListener,
-    collector: Collector,
+    port: Port,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
     let over_http = async { over_http.await.context("HTTP's listener failed") };
-    let over_grpc = serve(listener, collector, shutdown.clone());
+    let over_grpc = serve(listener, port, shutdown.clone());
     let both = Box::pin(async { tokio::try_join!(over_http, over_grpc).map(drop) });
     served(both, shutdown, LAST_REQUESTS).await
 }
@@ -187,13 +213,17 @@ fn status(error: &AcceptError, invalid: impl FnOnce(&domain::Reject) -> String) 
     }
 }
 
-/// Come again after this time; said in the way in which gRPC's own clients understand it.
 fn unavailable(retry_after: Duration) -> Status {
+    come_again(Code::Unavailable, "temporarily unavailable", retry_after)
+}
+
+/// Come again after this time; said in the way in which gRPC's own clients understand it.
+fn come_again(code: Code, why: &str, retry_after: Duration) -> Status {
     let mut hint = MetadataMap::new();
     if let Ok(ms) = retry_after.as_millis().to_string().parse() {
         hint.insert("grpc-retry-pushback-ms", ms);
     }
-    Status::with_metadata(Code::Unavailable, "temporarily unavailable", hint)
+    Status::with_metadata(code, why, hint)
 }
 
 #[cfg(test)]

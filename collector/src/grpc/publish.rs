@@ -2,8 +2,7 @@
 
 use super::proto::ingest::event_service_server::EventService;
 use super::proto::ingest::{EventRequest, EventResponse};
-use super::status;
-use crate::Collector;
+use super::{Port, status};
 use crate::accept::count_invalid;
 use crate::http::events::{of_grpc, why};
 use crate::http::keep::{self, Row, Wait};
@@ -11,7 +10,7 @@ use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Request, Response, Status};
 
 /// Takes events.
-pub(super) struct Publish(pub Collector);
+pub(super) struct Publish(pub Port);
 
 #[tonic::async_trait]
 impl EventService for Publish {
@@ -19,12 +18,13 @@ impl EventService for Publish {
         &self,
         request: Request<EventRequest>,
     ) -> Result<Response<EventResponse>, Status> {
+        self.0.one_more(&request)?;
         let wait = wait(request.metadata());
         let (draft, id) = of_grpc(request.into_inner()).map_err(|why| {
             count_invalid(1);
             Status::invalid_argument(why)
         })?;
-        let (receipt, row) = keep::one(&self.0, draft, wait)
+        let (receipt, row) = keep::one(&self.0.collector, draft, wait)
             .await
             .map_err(|error| status(&error, why))?;
         let mut response = Response::new(EventResponse {

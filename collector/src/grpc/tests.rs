@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::counters::stage::{Process, Stage};
+use crate::http::HttpSettings;
 use crate::{Clicks, Draft};
 use proto::click_count_app::click_count_app_client::ClickCountAppClient;
 use proto::click_count_app::{ClickCounts, GetClicksRequest, SetClicksRequest};
@@ -20,7 +21,9 @@ impl Served {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let end = CancellationToken::new();
-        tokio::spawn(serve(listener, process.collector.clone(), end.clone()));
+        let senders = Senders::new(&HttpSettings::default());
+        let port = Port::new(process.collector.clone(), senders);
+        tokio::spawn(serve(listener, port, end.clone()));
         process.shows_something().await;
         Self {
             process,

@@ -28,7 +28,8 @@ pub(super) fn learn(request: &mut Request, proxies: &Networks) {
     }
 }
 
-fn client(peer: IpAddr, headers: &HeaderMap, proxies: &Networks) -> IpAddr {
+/// Who is meant by the other end of a connection and what came with its request.
+pub(super) fn client(peer: IpAddr, headers: &HeaderMap, proxies: &Networks) -> IpAddr {
     let mut client = peer.to_canonical();
     let lines = headers.get_all("x-forwarded-for").into_iter().rev();
     let mut named = lines.flat_map(|line| line.to_str().unwrap_or_default().rsplit(','));

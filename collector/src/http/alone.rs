@@ -2,7 +2,7 @@
 //! every request that was begun is answered.
 
 use super::serve::{self, Patience};
-use super::{HttpSettings, router, track};
+use super::{HttpSettings, Senders, router, track};
 use crate::grpc::{self, GrpcSettings};
 use crate::{Collector, CollectorSettings, SpoolArgs};
 use axum::routing::get;
@@ -112,7 +112,8 @@ pub async fn run(
         "events are taken at http://{address} (gRPC: {over_grpc}; metrics and health: http://{ops})"
     );
 
-    let router = router(collector.clone(), &settings.http)
+    let senders = Senders::new(&settings.http);
+    let router = router(collector.clone(), &settings.http, senders.clone())
         .route("/", get(track::health))
         .fallback(track::other_path);
     // An answer is one small packet; nothing is gained by waiting for a second one.
@@ -122,7 +123,8 @@ pub async fn run(
         }
     });
     let over_http = serve::run(listener, router, Patience::default(), shutdown.clone());
-    grpc::beside(over_http, grpc, collector.clone(), &shutdown).await?;
+    let port = grpc::Port::new(collector.clone(), senders);
+    grpc::beside(over_http, grpc, port, &shutdown).await?;
     if tokio::time::timeout(LAST_EVENTS, collector.shutdown())
         .await
         .is_err()

@@ -5,8 +5,9 @@ use super::address::{self, ClientAddress};
 use super::body::{self, BATCH_MAX_BYTES};
 use super::cors::Origins;
 use super::keys::WriteKeys;
-use super::limit::Limits;
 use super::privacy::{self, Unknown};
+use super::reply::Refused;
+use super::senders::Senders;
 use super::settings::HttpSettings;
 use super::visit::{Offered, Visit};
 use super::{event, track, v1};
@@ -15,32 +16,29 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use service::settings::Networks;
 use std::sync::Arc;
 
 /// The rules, from the settings.
 pub(super) struct Gate {
     pub keys: WriteKeys,
-    pub limits: Limits,
+    pub senders: Senders,
     origins: Origins,
-    proxies: Networks,
     respect_dnt: bool,
 }
 
 impl Gate {
-    pub fn new(settings: &HttpSettings) -> Self {
+    pub fn new(settings: &HttpSettings, senders: Senders) -> Self {
         Self {
             keys: settings.keys.write_keys.clone(),
-            limits: Limits::new(&settings.limits),
+            senders,
             origins: settings.cors.cors_origins.clone(),
-            proxies: settings.proxies.trusted_proxies.clone(),
             respect_dnt: settings.privacy.respect_dnt,
         }
     }
 
     /// Whether [`senders`] has anything to do; where not, it is left out of every request's way.
-    pub const fn minds_senders(&self) -> bool {
-        self.limits.of_addresses()
+    pub fn minds_senders(&self) -> bool {
+        self.senders.limits().of_addresses()
     }
 
     /// Whether who sends this is to remain unknown.
@@ -50,7 +48,7 @@ impl Gate {
 
     /// Lets a request carry what is known of its sender, and whether that is to be forgotten.
     fn learn(&self, request: &mut Request) {
-        address::learn(request, &self.proxies);
+        address::learn(request, self.senders.proxies());
         if self.spares(request.headers()) {
             request.extensions_mut().insert(Unknown);
         }
@@ -109,7 +107,8 @@ pub(super) async fn senders(
 ) -> Response {
     if matches!(*request.method(), Method::POST | Method::PUT) {
         let address = ClientAddress::of(request.extensions());
-        if let Err(refused) = gate.limits.address(address) {
+        if let Err(wait) = gate.senders.limits().address(address) {
+            let refused = Refused::TooMany(wait);
             let (parts, rest) = request.into_parts();
             // A client that is still sending when the connection closes does not hear the answer.
             let _ = body::read(rest, BATCH_MAX_BYTES).await;

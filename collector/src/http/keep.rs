@@ -122,7 +122,7 @@ fn checked(collector: &Collector, draft: Draft, names: &[(&str, &str)]) -> Resul
         received_at: Utc::now(),
         boot: collector.boot(),
         fresh_id: Uuid::nil(),
-        truncate_ip: false,
+        truncate_ip: collector.truncates_ip(),
     };
     match enrich(draft.clone(), stamp) {
         Ok(_) => Ok(draft),

@@ -1,7 +1,6 @@
 //! How many requests are too many: from one address, and with one write key. Who sends more is told when
 //! to come again, and nothing of the request is read.
 
-use super::reply::Refused;
 use super::settings::LimitSettings;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
@@ -35,7 +34,7 @@ impl Limits {
     }
 
     /// One more request from this address.
-    pub fn address(&self, address: Option<IpAddr>) -> Result<(), Refused> {
+    pub fn address(&self, address: Option<IpAddr>) -> Result<(), Duration> {
         match (&self.address, address) {
             (Some(limit), Some(address)) => limit.take(&household(address)),
             _ => Ok(()),
@@ -43,7 +42,7 @@ impl Limits {
     }
 
     /// One more request with the key of this name; keys that nobody asked for have none, and no limit.
-    pub fn key(&self, name: &Arc<str>) -> Result<(), Refused> {
+    pub fn key(&self, name: &Arc<str>) -> Result<(), Duration> {
         match &self.key {
             Some(limit) if !name.is_empty() => limit.take(name),
             _ => Ok(()),
@@ -79,12 +78,13 @@ impl<K: Hash + Eq + Clone> Limit<K> {
         }
     }
 
-    fn take(&self, who: &K) -> Result<(), Refused> {
+    /// One more, or when to come again.
+    fn take(&self, who: &K) -> Result<(), Duration> {
         self.forget();
         self.limiter.check_key(who).map_err(|too_early| {
             let wait = too_early.wait_time_from(DefaultClock::default().now());
             // `Retry-After` has whole seconds, and coming early is in vain.
-            Refused::TooMany(Duration::from_secs(wait.as_secs() + 1))
+            Duration::from_secs(wait.as_secs() + 1)
         })
     }
 
@@ -125,7 +125,7 @@ mod tests {
         // A test that takes longer than a second at this line would be told so.
         let limits = limits(1, 1);
         assert_eq!(limits.address(ip("10.0.0.1")), Ok(()));
-        let refused = Refused::TooMany(Duration::from_secs(1));
+        let refused = Duration::from_secs(1);
         assert_eq!(limits.address(ip("10.0.0.1")), Err(refused));
         assert_eq!(limits.address(ip("10.0.0.2")), Ok(()), "somebody else");
         assert_eq!(limits.address(None), Ok(()), "nobody knows who");

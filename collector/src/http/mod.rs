@@ -29,6 +29,7 @@ mod privacy;
 #[cfg(any(test, fuzzing))]
 pub mod probes;
 mod reply;
+mod senders;
 pub mod serve;
 pub mod settings;
 mod time;
@@ -40,6 +41,7 @@ mod visitor;
 
 pub use address::ClientAddress;
 pub use privacy::Sender;
+pub use senders::Senders;
 pub use settings::HttpSettings;
 pub use visit::Visit;
 pub use visitor::user_agent;
@@ -69,8 +71,8 @@ impl FromRef<Doors> for Collector {
 }
 
 /// Every address at which events are taken.
-pub fn router(collector: Collector, settings: &HttpSettings) -> Router {
-    routes(collector, Arc::new(Gate::new(settings)))
+pub fn router(collector: Collector, settings: &HttpSettings, senders: Senders) -> Router {
+    routes(collector, Arc::new(Gate::new(settings, senders)))
 }
 
 fn routes(collector: Collector, gate: Arc<Gate>) -> Router {
@@ -99,8 +101,13 @@ fn routes(collector: Collector, gate: Arc<Gate>) -> Router {
 /// The shop with the collector's addresses beside its own. None of the shop's layers applies to them;
 /// `GET /` stays the shop's, but for programs that ask it for JSON, which is their health check. The shop's
 /// requests carry a [`ClientAddress`], too.
-pub fn mount(shop: Router, collector: Collector, settings: &HttpSettings) -> Router {
-    let gate = Arc::new(Gate::new(settings));
+pub fn mount(
+    shop: Router,
+    collector: Collector,
+    settings: &HttpSettings,
+    senders: Senders,
+) -> Router {
+    let gate = Arc::new(Gate::new(settings, senders));
     shop.layer(middleware::from_fn(health_for_programs))
         .layer(middleware::from_fn_with_state(
             Arc::clone(&gate),

@@ -132,7 +132,8 @@ impl Asked {
         let with_request = keys::with_request(&self.parts.headers, &self.parts.uri);
         let in_body = in_body.and_then(Value::as_str);
         let key = gate.keys.admit(with_request.as_deref(), in_body)?;
-        gate.limits.key(&key)?;
+        let limits = gate.senders.limits();
+        limits.key(&key).map_err(Refused::TooMany)?;
         Ok(key)
     }
 

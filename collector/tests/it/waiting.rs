@@ -4,7 +4,7 @@ use crate::shop::{self, Shop, TOPIC, brokers, spooling, until};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use collector::http::HttpSettings;
+use collector::http::{self, HttpSettings, Senders};
 use collector::{CollectorSettings, QueueLimits};
 use domain::NextOffset;
 use domain::receipt::Place;
@@ -21,6 +21,11 @@ const WAIT_MAX: Duration = Duration::from_secs(2);
 fn store(pool: &PgPool) -> Store {
     let url = pool.connect_options().to_url_lossy();
     Store::connect_lazy(url.as_str(), &StoreOptions::default()).unwrap()
+}
+
+fn router(shop: &Shop) -> Router {
+    let settings = HttpSettings::default();
+    http::router(shop.collector.clone(), &settings, Senders::new(&settings))
 }
 
 /// Sends one event and waits for its row; what the answer says, and how long that took.
@@ -59,7 +64,7 @@ async fn while_kafka_is_away_the_answer_is_not_stored_and_comes_in_time(pool: Pg
     let (kafka, folder) = (shop::cluster(), tempfile::tempdir().unwrap());
     brokers(&kafka, false);
     let shop = Shop::with_store(spooling(&kafka, folder.path()), store(&pool));
-    let router = collector::http::router(shop.collector.clone(), &HttpSettings::default());
+    let router = router(&shop);
     let id = Uuid::from_u128(1);
     let (answer, took) = post(router, id).await;
     assert_eq!(
@@ -84,7 +89,7 @@ async fn an_event_from_the_disk_is_stored_when_the_consumer_has_passed_it(pool: 
         ..spooling(&kafka, folder.path())
     };
     let shop = Shop::with_store(settings, store.clone());
-    let router = collector::http::router(shop.collector.clone(), &HttpSettings::default());
+    let router = router(&shop);
 
     let unread = Uuid::from_u128(1);
     let (answer, took) = post(router.clone(), unread).await;

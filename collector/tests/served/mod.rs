@@ -5,7 +5,7 @@
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
-use collector::http::HttpSettings;
+use collector::http::{HttpSettings, Senders};
 use collector::{Collector, CollectorSettings, QueueLimits};
 use domain::report::COLLECTOR_REPORT;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -67,7 +67,7 @@ pub fn start_with(queue: QueueLimits, http: &HttpSettings) -> Server {
     let collector = Collector::start(settings, None, Health::new(), shutdown.clone()).unwrap();
     Server {
         kafka,
-        router: collector::http::router(collector, http),
+        router: collector::http::router(collector, http, Senders::new(http)),
         _end: shutdown.drop_guard(),
     }
 }
