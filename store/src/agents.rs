@@ -20,8 +20,8 @@ impl Agents {
         let texts: Vec<_> = texts.collect();
         let found: Vec<_> = {
             let known = self.known();
-            let find = |text: &Option<&str>| text.and_then(|text| known.get(text).copied());
-            texts.iter().map(find).collect()
+            let find = |text| known.get(text).copied();
+            texts.iter().map(|text| text.and_then(find)).collect()
         };
         // Others may look while this batch's new ones are read.
         let read = |(text, found): (Option<&'a str>, Option<Agent>)| match (text, found) {
@@ -69,7 +69,10 @@ mod tests {
         }
         let known = agents.known().len();
         let long = format!("curl/{}", "1".repeat(REMEMBERED_MAX_BYTES));
-        assert_eq!(agents.of(std::iter::once(Some(long.as_str())))[0].bot, library);
+        assert_eq!(
+            agents.of(std::iter::once(Some(long.as_str())))[0].bot,
+            library
+        );
         assert_eq!(agents.known().len(), known);
     }
 }

@@ -67,7 +67,11 @@ pub(crate) async fn write(
     let mut plan = Plan::of(&batch.events);
     let claimed = claim(&mut transaction, partition, &plan).await?;
     plan.keep_claimed(&claimed);
-    let senders = agents.of(plan.copied.iter().map(|(_, event)| event));
+    let texts = plan
+        .copied
+        .iter()
+        .map(|(_, event)| event.user_agent.as_deref());
+    let senders = agents.of(texts);
     let mut rows = Rows::new(binary::EVENTS);
     let mut events = transaction.copy_in_raw(binary::EVENTS.sql).await?;
     for (placed, agent) in plan.copied.iter().zip(&senders) {

@@ -61,7 +61,11 @@ impl ClickCountApp for Counts {
     ) -> Result<Response<GetClicksResponse>, Status> {
         let seat = seat(&request)?;
         let mut open = seat.open.lock().await;
-        let totals = self.0.collector.clicks().ok_or_else(|| unavailable(RETRY_AFTER))?;
+        let totals = self
+            .0
+            .collector
+            .clicks()
+            .ok_or_else(|| unavailable(RETRY_AFTER))?;
         open.base.given(totals);
         Ok(Response::new(GetClicksResponse {
             click_counts: Some(counts(totals)),

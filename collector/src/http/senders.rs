@@ -46,9 +46,7 @@ impl Senders {
             return Ok(());
         }
         let address = address::client(peer, headers, self.proxies());
-        self.limits().address(Some(address)).map_err(|wait| {
-            Refused::TooMany(wait).count();
-            wait
-        })
+        let admitted = self.limits().address(Some(address));
+        admitted.inspect_err(|wait| Refused::TooMany(*wait).count())
     }
 }

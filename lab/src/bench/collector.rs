@@ -58,13 +58,17 @@ pub async fn event_1024(bench: &Bench) -> anyhow::Result<Result> {
     running.finish(Row::Event1024, trials).await
 }
 
+/// How many batches are under way. Kafka's benchmark, too, has tens of thousands of records under way: as many as
+/// 32 MB hold.
+const BATCHES_AT_ONCE: usize = 256;
+/// Events of a batch.
+const EVENTS: u64 = 100;
+
 /// Batches of 100 ÷ Kafka's own benchmark.
 pub async fn batches(bench: &Bench) -> anyhow::Result<Result> {
-    const EVENTS: u64 = 100;
     let beside = World::make(&bench.servers, "java", &bench.logs).await?;
     let mut running = Running::start(bench, "batches").await?;
-    // Kafka's benchmark, too, has tens of thousands of records under way: as many as 32 MB hold.
-    let load = running.load(256);
+    let load = running.load(BATCHES_AT_ONCE);
     // As many as take a few seconds.
     let records = bench.scale.backlog;
     let mut trials = Vec::new();
@@ -72,10 +76,7 @@ pub async fn batches(bench: &Bench) -> anyhow::Result<Result> {
         let (kafka, folder) = (kafka::settings_of(&beside), bench.folder.clone());
         let java = move || kafka::producer_benchmark(&kafka, records, &folder);
         let ceiling = tokio::task::spawn_blocking(java).await??;
-        let batches = |run| Bodies::batches(run, EVENTS);
-        let (answers, used) = running.post("/events", load, batches).await?;
-        #[expect(clippy::cast_precision_loss, reason = "a hundred")]
-        let rate = answers.rate() * EVENTS as f64;
+        let (rate, used) = running.batches(load).await?;
         trials.push(trial(ceiling, rate, used, |_| Vec::new()));
     }
     beside.clear().await;
@@ -204,6 +205,32 @@ impl<'a> Running<'a> {
             self.void.push(format!("{count} answers were {status}"));
         }
         Ok((answers, used))
+    }
+
+    /// Posts batches; the rate is in events.
+    async fn batches(&mut self, load: Load) -> anyhow::Result<(f64, Vec<Used>)> {
+        let batches = |run| Bodies::batches(run, EVENTS);
+        let (answers, used) = self.post("/events", load, batches).await?;
+        #[expect(clippy::cast_precision_loss, reason = "a hundred")]
+        let rate = answers.rate() * EVENTS as f64;
+        Ok((rate, used))
+    }
+
+    /// Posts batches for so long, and tells the rate.
+    pub async fn warm(&mut self, measured: Duration) -> anyhow::Result<f64> {
+        let load = Load {
+            warm_up: Duration::ZERO,
+            measured,
+            ..self.load(BATCHES_AT_ONCE)
+        };
+        Ok(self.batches(load).await?.0)
+    }
+
+    /// Ends it and forgets what it has sent.
+    pub async fn discard(mut self) -> anyhow::Result<()> {
+        self.collector.terminate(Duration::from_secs(15)).await?;
+        self.world.clear().await;
+        Ok(())
     }
 
     /// Lets the consumer write everything, and compares.

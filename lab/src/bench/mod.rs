@@ -102,29 +102,35 @@ struct Bench {
 }
 
 impl Bench {
-    /// Keeps the brokers busy until they get no faster: their code is compiled while it runs, which takes the
-    /// machine's cores for minutes. Brokers that anybody meets have run for days.
+    /// Keeps the brokers busy, with every kind of load that is measured, until they get no faster: their code is
+    /// compiled while it runs, which takes the machine's cores for minutes. Brokers that anybody meets have run
+    /// for days.
     async fn warm_up(&self) -> anyhow::Result<()> {
         let world = World::make(&self.servers, "warm", &self.logs).await?;
-        let (kafka, folder) = (kafka::settings_of(&world), self.folder.clone());
+        let mut collector = collector::Running::start(self, "warm-collector").await?;
         let records = self.scale.backlog / 2;
         let began = Instant::now();
-        let busy = move || -> anyhow::Result<Vec<f64>> {
-            let mut rates = Vec::new();
-            while !has_settled(&rates) && began.elapsed() < WARM_UP_MAX {
+        let (mut bare, mut batches) = (Vec::new(), Vec::new());
+        while !(has_settled(&bare) && has_settled(&batches)) && began.elapsed() < WARM_UP_MAX {
+            let (kafka, folder) = (kafka::settings_of(&world), self.folder.clone());
+            let busy = move || {
                 kafka::producer_benchmark(&kafka, records, &folder)?;
-                let (before, measured) = (Duration::ZERO, WARM_UP_ROUND);
-                rates.push(kafka::bare_loop(&kafka, 64, before, measured)?);
-            }
-            Ok(rates)
-        };
-        let rates = tokio::task::spawn_blocking(busy).await??;
+                kafka::bare_loop(&kafka, 64, Duration::ZERO, WARM_UP_ROUND)
+            };
+            bare.push(tokio::task::spawn_blocking(busy).await??);
+            batches.push(collector.warm(WARM_UP_ROUND / 2).await?);
+        }
+        collector.discard().await?;
         world.clear().await;
-        let rates: Vec<String> = rates.into_iter().map(budget::grouped).collect();
-        println!(
-            "the brokers are warm after {} s; the bare loop's rates: {}",
-            began.elapsed().as_secs(),
+        let shown = |rates: Vec<f64>| {
+            let rates: Vec<String> = rates.into_iter().map(budget::grouped).collect();
             rates.join(", ")
+        };
+        println!(
+            "the brokers are warm after {} s; the bare loop's rates: {}; our batches': {}",
+            began.elapsed().as_secs(),
+            shown(bare),
+            shown(batches)
         );
         Ok(())
     }
