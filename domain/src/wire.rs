@@ -12,12 +12,13 @@ use crate::event::{Event, EventType, Source, field};
 use crate::ids::{self, RecordIdentity};
 use crate::reject::Reject;
 use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
+use flat::Flat;
 use message::{Key, Message};
-use serde::Serialize;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use uuid::Uuid;
 
+mod flat;
 mod message;
 
 /// The most bytes of a message that may become a row; larger ones are rejected.
@@ -46,91 +47,53 @@ const DIRECT: [Key; 6] = [
 /// The earliest `occurred_at` that is believed: 2000-01-01, in seconds since 1970.
 const EARLIEST_OCCURRED_S: i64 = 946_684_800;
 
-/// An event as it is written: the keys in the order of the alphabet. A key whose value is `None` is left
-/// out; of two layers, the inner `None` is null.
-#[derive(Serialize)]
-#[expect(
-    clippy::option_option,
-    reason = "a key may be left out, null, or a text"
-)]
-struct Written<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    boot: Option<Uuid>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    category: Option<Option<&'static str>>,
-    client_id: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    color: Option<Option<String>>,
-    count: i32,
-    event_id: Uuid,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    gender: Option<Option<&'static str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ip: Option<&'a str>,
-    occurred_at: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path: Option<&'a str>,
-    properties: &'a Map<String, Value>,
-    received_at: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    referrer: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    session_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    size: Option<Option<&'static str>>,
-    source: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    style: Option<Option<&'static str>>,
-    r#type: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user_agent: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    username: Option<Option<&'a str>>,
-}
-
-/// Writes an event as UTF-8 JSON.
+/// Writes an event as UTF-8 JSON, the keys in the order of the alphabet.
 pub fn encode(event: &Event) -> Vec<u8> {
     let choice = event.choice.as_ref();
-    let username = event.username.as_deref();
     let received_at = time_text(event.received_at);
-    // Mostly they are the same.
-    let occurred_at = if event.occurred_at == event.received_at {
-        received_at.clone()
-    } else {
-        time_text(event.occurred_at)
-    };
-    let written = Written {
-        boot: event.boot,
-        category: choice.map(|choice| choice.category.map(Category::label)),
-        client_id: event.client_id,
-        color: choice.map(|choice| choice.color.map(|color| color.to_string())),
-        count: event.count,
-        event_id: event.event_id,
-        gender: choice.map(|choice| choice.gender.map(Gender::label)),
-        ip: event.ip.as_deref(),
-        occurred_at,
-        path: event.path.as_deref(),
-        properties: &event.properties,
-        received_at,
-        referrer: event.referrer.as_deref(),
-        session_id: event.session_id.as_deref(),
-        size: choice.map(|choice| choice.size.map(Size::label)),
-        source: event.source.as_str(),
-        style: choice.map(|choice| choice.style.map(Style::label)),
-        r#type: event.event_type.as_str(),
-        url: event.url.as_deref(),
-        user_agent: event.user_agent.as_deref(),
-        username: (username.is_some() || choice.is_some()).then_some(username),
-    };
     // Most events are shorter than that: their text is written without moving it.
-    let mut json = Vec::with_capacity(512);
-    // Texts, numbers and a map with text keys: there is nothing in it that JSON could not hold.
-    match serde_json::to_writer(&mut json, &written) {
-        Ok(()) => json,
-        Err(_) => Vec::new(),
+    let mut flat = Flat::with_capacity(512);
+    if let Some(boot) = event.boot {
+        flat.id("boot", boot);
     }
+    if let Some(choice) = choice {
+        flat.any("category", &choice.category.map(Category::label));
+    }
+    flat.bare("client_id", if event.client_id { "true" } else { "false" });
+    if let Some(choice) = choice {
+        flat.any("color", &choice.color.map(|color| color.to_string()));
+    }
+    flat.any("count", &event.count);
+    flat.id("event_id", event.event_id);
+    if let Some(choice) = choice {
+        flat.any("gender", &choice.gender.map(Gender::label));
+    }
+    flat.given("ip", event.ip.as_deref());
+    if event.occurred_at == event.received_at {
+        flat.plain("occurred_at", &received_at);
+    } else {
+        flat.plain("occurred_at", &time_text(event.occurred_at));
+    }
+    flat.given("path", event.path.as_deref());
+    flat.any("properties", &event.properties);
+    flat.plain("received_at", &received_at);
+    flat.given("referrer", event.referrer.as_deref());
+    flat.given("session_id", event.session_id.as_deref());
+    if let Some(choice) = choice {
+        flat.any("size", &choice.size.map(Size::label));
+    }
+    flat.plain("source", event.source.as_str());
+    if let Some(choice) = choice {
+        flat.any("style", &choice.style.map(Style::label));
+    }
+    flat.any("type", event.event_type.as_str());
+    flat.given("url", event.url.as_deref());
+    flat.given("user_agent", event.user_agent.as_deref());
+    // Who reads only the six keys of a choice finds all of them.
+    if choice.is_some() || event.username.is_some() {
+        flat.any("username", &event.username);
+    }
+    flat.finish()
 }
 
 /// Reads a record's value.
