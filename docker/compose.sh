@@ -144,7 +144,11 @@ layer_stop_started() {
   [ "${#parts[@]}" -eq 0 ] || dc stop "${parts[@]}"
 }
 layer_restart() {
-  case $1 in app | consumer) dc build setup && dc run --rm --no-deps setup && dc up -d --no-deps "$1" ;; *) dc restart "$1" ;; esac
+  case $1 in
+    # A consumer of the version before must not meet newer tables.
+    app | consumer) dc build setup && dc stop consumer && dc run --rm --no-deps setup && dc up -d --no-deps consumer "$1" ;;
+    *) dc restart "$1" ;;
+  esac
 }
 # A part that is killed by hand is not restarted by Docker: that is left to `mend`.
 layer_break() {

@@ -47,7 +47,7 @@ def send(events):
                 results = json.load(answer)["results"]
                 return sum(result["status"] != "queued" for result in results)
         except urllib.error.HTTPError as error:
-            if error.code != 503 or left == 1:
+            if error.code not in (429, 503) or left == 1:
                 raise
             time.sleep(float(error.headers.get("Retry-After", 1)))
         except urllib.error.URLError:

@@ -25,7 +25,7 @@
   const endpoint = new URL("v1/batch", script.src).href;
   const prefix = "clickshop:";
   const { writeKey, path: givenPath } = script.dataset;
-  // Characters of one event and of one request. A character has at most three bytes; the collector takes
+  // Characters of one event, more than the longest page view has, and of one request. A character has at most three bytes; the collector takes
   // 32 kB an event, and browsers let a page that closes send 64 kB.
   const eventMax = 9000;
   const requestMax = 15000;
@@ -91,9 +91,9 @@
         context: {
           page: {
             url: location.href.slice(0, 4096),
-            path: ((location.pathname === here && givenPath) || location.pathname).slice(0, 2048),
-            referrer: referrer.slice(0, 4096),
-            title: document.title,
+            path: ((location.pathname === here && givenPath) || location.pathname).slice(0, 1024),
+            referrer: referrer.slice(0, 2048),
+            title: document.title.slice(0, 256),
           },
         },
         ...fields,

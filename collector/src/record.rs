@@ -162,6 +162,11 @@ pub(crate) mod tests {
         assert_eq!(of("buy", r#"{"a":{"count":2},"count":17}"#).buy, 17);
         assert_eq!(of("item_click", "{}").item, 1);
         assert_eq!(of("page_view", r#"{"count":17}"#), Clicks::default());
+        let mut seen = record(0);
+        Arc::make_mut(&mut seen.message).event_type = EventType::parse("buy").unwrap();
+        assert_eq!(seen.clicks(), Clicks::of("buy", 1));
+        seen.source = Source::Tracker;
+        assert_eq!(seen.clicks(), Clicks::default());
     }
 
     proptest! {

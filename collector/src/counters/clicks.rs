@@ -87,6 +87,16 @@ impl Clicks {
         }
     }
 
+    /// Each, but no more than `most`.
+    #[must_use]
+    pub fn at_most(self, most: u64) -> Self {
+        Self {
+            item: self.item.min(most),
+            add_to_cart: self.add_to_cart.min(most),
+            buy: self.buy.min(most),
+        }
+    }
+
     /// By how much each is above the other's; nothing where it is below.
     #[must_use]
     pub const fn above(self, other: Self) -> Self {

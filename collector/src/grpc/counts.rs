@@ -20,6 +20,9 @@ use uuid::Uuid;
 /// How soon to come again for totals that are not known.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// The most clicks that an event can stand for.
+const MOST_OF_AN_EVENT: u64 = i32::MAX as u64;
+
 /// Counts clicks.
 pub(super) struct Counts(pub Port);
 
@@ -49,7 +52,9 @@ impl Seat {
 #[derive(Debug, Default)]
 struct Open {
     base: Base,
-    /// Increases that the base has and of which it is not known whether they are kept.
+    /// Increases that the base has and that nobody has tried to keep.
+    waiting: Clicks,
+    /// Those of which it is not known whether they are kept.
     unsure: Vec<Draft>,
 }
 
@@ -76,13 +81,15 @@ impl ClickCountApp for Counts {
         &self,
         request: Request<SetClicksRequest>,
     ) -> Result<Response<SetClicksResponse>, Status> {
-        self.0.one_more(&request)?;
         let seat = seat(&request)?;
         let mut open = seat.open.lock().await;
-        open.settle(&self.0.collector).await?;
-        if let Some(counts) = request.into_inner().click_counts {
+        // Before anything can refuse the call: the client may ask for the totals next, and take them for its own.
+        if let Some(counts) = request.get_ref().click_counts {
             let increase = open.base.set(clicks(counts)).map_err(too_many)?;
-            open.unsure = drafts(increase);
+            open.waiting += increase;
+        }
+        self.0.one_more(&request)?;
+        while open.has_more() {
             open.settle(&self.0.collector).await?;
         }
         Ok(Response::new(SetClicksResponse {}))
@@ -90,10 +97,18 @@ impl ClickCountApp for Counts {
 }
 
 impl Open {
-    /// Keeps what is not known to be kept. May be dropped at any time: it is then still not known.
+    /// Whether there is something to keep.
+    fn has_more(&self) -> bool {
+        !self.unsure.is_empty() || self.waiting != Clicks::default()
+    }
+
+    /// Keeps what is not known to be kept, or else what waits. May be dropped at any time: what was tried is then
+    /// still not known to be kept.
     async fn settle(&mut self, collector: &Collector) -> Result<(), Status> {
         if self.unsure.is_empty() {
-            return Ok(());
+            let some = self.waiting.at_most(MOST_OF_AN_EVENT);
+            self.waiting = self.waiting.above(some);
+            self.unsure = drafts(some);
         }
         match collector.accept(self.unsure.clone()).await {
             Ok(_) => {
@@ -105,10 +120,9 @@ impl Open {
     }
 }
 
-/// The events of an increase: at most one for each counter.
+/// The events of an increase that is no more than [`MOST_OF_AN_EVENT`]: at most one for each counter.
 fn drafts(increase: Clicks) -> Vec<Draft> {
     let draft = |counter: Counter| {
-        // The base has made sure that it fits.
         let count = i32::try_from(increase.get(counter)).ok()?;
         (count > 0).then(|| Draft {
             event_id: Some(Uuid::now_v7()),

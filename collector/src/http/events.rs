@@ -5,13 +5,13 @@ use super::body::{self, BATCH_MAX_BYTES, BATCH_MAX_EVENTS, EVENT_MAX_BYTES};
 use super::docs::InText;
 use super::event::AnswerId;
 use super::id;
-use super::json;
+use super::json::{self, Object};
 use super::keep::{self, Row, Wait, given, reason};
 use super::reply::{self, Refused};
 use super::time::{self, Loose};
 use super::visitor::Visitor;
 use crate::grpc::proto::ingest::EventRequest;
-use crate::{Collector, Draft};
+use crate::{AcceptError, Collector, Draft};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -177,6 +177,11 @@ pub(super) async fn post(State(collector): State<Collector>, request: Request) -
         Err(error) => return refuse(error.into()),
     };
     let (visitor, wait) = (Visitor::of(&head), Wait::of(&head.uri));
+    if let Some(events) = all_read(&body)
+        && let Some(answer) = keep_all(&collector, events, visitor, wait).await
+    {
+        return answer;
+    }
     match sent(&body) {
         Ok(Sent::One(one)) => keep_one(&collector, *one, visitor, wait).await,
         Ok(Sent::Batch(events)) => keep_batch(&collector, &events, visitor, wait).await,
@@ -196,6 +201,28 @@ async fn keep_one(
             reply::json(StatusCode::ACCEPTED, &body)
         }
         Err(error) => refuse((&error).into()),
+    }
+}
+
+/// Keeps events that are all good; none is kept, and nothing is said, when one breaks a rule.
+async fn keep_all(
+    collector: &Collector,
+    events: Vec<Read>,
+    visitor: Visitor<'_>,
+    wait: Wait,
+) -> Option<Response> {
+    let (drafts, ids): (Vec<_>, Vec<_>) = events
+        .into_iter()
+        .map(|(draft, id)| (visitor.sent(draft), id))
+        .unzip();
+    match keep::all(collector, drafts, wait).await {
+        Ok(kept) => {
+            let queued = |(id, (event_id, row))| Outcome::queued(id, event_id, row);
+            let results = ids.into_iter().zip(kept).map(queued).collect();
+            Some(reply::json(StatusCode::ACCEPTED, &Outcomes { results }))
+        }
+        Err(AcceptError::Invalid(_)) => None,
+        Err(error) => Some(refuse((&error).into())),
     }
 }
 
@@ -233,6 +260,20 @@ fn refuse(refused: Refused) -> Response {
         other => other.words(),
     };
     refused.with_retry_after(reply::text(refused.status(), words))
+}
+
+/// The events of an array in which nothing is wrong so far, as most are; read in one go. Of others [`sent`] tells
+/// what is wrong, and with which event.
+pub(super) fn all_read(body: &[u8]) -> Option<Vec<Read>> {
+    // Then no event in it can be too large.
+    if body.len() > EVENT_MAX_BYTES {
+        return None;
+    }
+    let text = std::str::from_utf8(body).ok()?;
+    let events: Vec<Object<Given<'_>>> = serde_json::from_str(text).ok()?;
+    let read = |Object(event)| draft(event).ok();
+    (!events.is_empty() && events.len() <= BATCH_MAX_EVENTS)
+        .then(|| events.into_iter().map(read).collect())?
 }
 
 /// Takes a body apart.
@@ -331,10 +372,18 @@ mod tests {
     }
 
     fn batch(body: &str) -> Vec<Result<Read, String>> {
-        match sent(body.as_bytes()).unwrap() {
+        let read: Vec<_> = match sent(body.as_bytes()).unwrap() {
             Sent::One(_) => panic!("one event"),
             Sent::Batch(events) => events.into_iter().map(read_item).collect(),
+        };
+        // Read in one go, it is the same or nothing.
+        if let Some(all) = all_read(body.as_bytes()) {
+            let all: Vec<_> = all.into_iter().map(Ok).collect();
+            assert_eq!(all, read);
+        } else if !body.contains("batch") {
+            assert!(read.iter().any(Result::is_err));
         }
+        read
     }
 
     #[test]
@@ -412,6 +461,7 @@ mod tests {
     #[case(&format!(r#"{{"x":"{}"}}"#, "x".repeat(32 * 1024)), Refused::TooLarge)]
     fn what_is_no_event_and_no_batch_is_refused(#[case] body: &str, #[case] refused: Refused) {
         assert_eq!(sent(body.as_bytes()).unwrap_err(), refused);
+        assert_eq!(all_read(body.as_bytes()), None);
     }
 
     #[test]

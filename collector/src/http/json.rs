@@ -1,8 +1,11 @@
 //! JSON as these contracts mean it: UTF-8, and an event is an object with keys.
 
-use serde::Deserialize;
-use serde::de::{Error as _, Unexpected};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error as _, MapAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Error;
+use std::fmt;
+use std::marker::PhantomData;
 
 /// Reads an object; what it holds may be borrowed from the text.
 ///
@@ -19,4 +22,27 @@ pub(super) fn object_of<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, Erro
         return Err(Error::invalid_type(Unexpected::Seq, &"an object"));
     }
     serde_json::from_str(json)
+}
+
+/// What was read from an object, and from no array: see [`object`].
+pub(super) struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Keys(PhantomData))
+    }
+}
+
+struct Keys<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Keys<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+    }
 }

@@ -69,6 +69,18 @@ pub(crate) async fn one(
 /// reader wanted to remember.
 pub(super) type Outcome<T> = (T, Result<(Uuid, Option<Row>), String>);
 
+/// Keeps all events of a batch, or says why none was kept; their ids and their rows' states, in their order.
+pub(super) async fn all(
+    collector: &Collector,
+    drafts: Vec<Draft>,
+    wait: Wait,
+) -> Result<Vec<(Uuid, Option<Row>)>, AcceptError> {
+    let accepted = collector.accept(drafts).await?;
+    let rows = rows(collector, &accepted, wait).await;
+    let ids = accepted.iter().map(|one| one.receipt.event_id);
+    Ok(ids.zip(rows).collect())
+}
+
 /// Keeps the good events of a batch, and says of each what became of it, in their order.
 ///
 /// `read` makes a draft of one, or says what is wrong; `names` are the client's names of our fields. An

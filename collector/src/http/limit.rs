@@ -101,6 +101,7 @@ impl<K: Hash + Eq + Clone> Limit<K> {
         };
         if due && mine() {
             self.limiter.retain_recent();
+            self.limiter.shrink_to_fit();
         }
     }
 }

@@ -51,7 +51,7 @@ use crate::Collector;
 use axum::Router;
 use axum::extract::FromRef;
 use axum::extract::Request;
-use axum::http::{Method, header};
+use axum::http::{HeaderValue, Method, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
@@ -117,11 +117,18 @@ pub fn mount(
 }
 
 async fn health_for_programs(request: Request, next: Next) -> Response {
-    if is_health_check(&request) {
+    let depends = request.uri().path() == "/";
+    let mut answer = if is_health_check(&request) {
         track::health().await.into_response()
     } else {
         next.run(request).await
+    };
+    if depends {
+        // Or a cache between would show people what programs are told.
+        let headers = answer.headers_mut();
+        headers.append(header::VARY, HeaderValue::from_static("accept"));
     }
+    answer
 }
 
 /// Whether it is `GET /` from somebody who takes JSON and no page.
@@ -142,6 +149,7 @@ mod tests {
     use super::*;
     use axum::body::Body;
     use rstest::rstest;
+    use tower::ServiceExt as _;
 
     #[rstest]
     #[case("GET", "/", Some("application/json"), true)]
@@ -166,5 +174,23 @@ mod tests {
             is_health_check(&request.body(Body::empty()).unwrap()),
             check
         );
+    }
+
+    #[tokio::test]
+    async fn a_cache_is_told_that_the_front_page_is_not_the_same_for_all() {
+        let shop = Router::new()
+            .route("/", get(|| async { "a page" }))
+            .layer(middleware::from_fn(health_for_programs));
+        for (accept, body) in [
+            ("application/json", r#"{"code":200,"message":"OK"}"#),
+            ("text/html", "a page"),
+        ] {
+            let request = Request::get("/").header("accept", accept);
+            let answer = shop.clone().oneshot(request.body(Body::empty()).unwrap());
+            let (head, answer) = answer.await.unwrap().into_parts();
+            assert_eq!(head.headers["vary"], "accept");
+            let bytes = axum::body::to_bytes(answer, 100).await.unwrap();
+            assert_eq!(bytes, body);
+        }
     }
 }

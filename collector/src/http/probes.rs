@@ -85,6 +85,11 @@ pub fn events(body: &[u8]) {
                     other => panic!("a batch became {other:?}"),
                 }
             }
+            // Read in one go, they are the same events.
+            if let Some(all) = events::all_read(body) {
+                let each = items.iter().map(|item| events::read_item(item));
+                assert_eq!(each.collect::<Result<Vec<_>, _>>(), Ok(all));
+            }
             for item in items {
                 match events::read_item(item) {
                     Ok(read) => {

@@ -1,5 +1,5 @@
-//! Serves connections with a patience that ends: a client that does not send its headers, or nothing more,
-//! is let go, so that slow clients cost little and take nobody else's place.
+//! Serves connections with a patience that ends: a client that does not send its headers, or nothing more, or
+//! does not take its answer, is let go, so that slow clients cost little and take nobody else's place.
 //!
 //! How long a body may take is `body`'s to say: a client with a slow one is answered.
 
@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 
@@ -24,12 +25,15 @@ pub struct Patience {
     /// Must be longer than a load balancer keeps idle connections (mostly 60 s), or it will now and then
     /// send a request into one that is just being closed.
     pub headers: Duration,
+    /// For a client that takes nothing of an answer which is more than the connection holds.
+    pub answer: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
         Self {
             headers: Duration::from_secs(75),
+            answer: Duration::from_secs(30),
         }
     }
 }
@@ -59,7 +63,9 @@ pub async fn run(
             // A router is always ready.
             router.clone().call(request)
         });
-        let connection = http.serve_connection(TokioIo::new(io), service);
+        let mut io = TimeoutStream::new(io);
+        io.set_write_timeout(Some(patience.answer));
+        let connection = http.serve_connection(TokioIo::new(Box::pin(io)), service);
         let connection = connections.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -84,6 +90,9 @@ mod tests {
     /// Longer than anything here takes on a busy machine.
     const SOON: Duration = Duration::from_secs(20);
 
+    /// More than a connection holds that nobody reads from.
+    const LARGE: usize = 64 << 20;
+
     async fn start(
         headers: Duration,
     ) -> (
@@ -97,12 +106,17 @@ mod tests {
         };
         let who = |ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() };
         let router = Router::new()
+            .route("/large", get(|| async { vec![b'x'; LARGE] }))
             .route("/who", get(who))
             .route("/slow", get(slow));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let serving = run(listener, router, Patience { headers }, shutdown.clone());
+        let patience = Patience {
+            headers,
+            answer: Duration::from_millis(500),
+        };
+        let serving = run(listener, router, patience, shutdown.clone());
         (address, shutdown, tokio::spawn(serving))
     }
 
@@ -134,6 +148,28 @@ mod tests {
         assert!(bytes.is_empty(), "{}", String::from_utf8_lossy(&bytes));
         assert!(began.elapsed() >= Duration::from_millis(300));
         drip.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_takes_nothing_of_an_answer_is_not_waited_for() {
+        let (address, ..) = start(SOON).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let mut bytes = Vec::new();
+        // A reset says the same as an end.
+        let closed = tokio::time::timeout(SOON, stream.read_to_end(&mut bytes)).await;
+        assert!(closed.is_ok() && bytes.len() < LARGE, "all of it came");
+
+        // Who takes it, however late, gets it all.
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request).await.unwrap();
+        let (mut read, mut buffer) = (0, vec![0; 1 << 20]);
+        while read < LARGE {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            read += stream.read(&mut buffer).await.unwrap();
+        }
     }
 
     #[tokio::test]

@@ -83,7 +83,10 @@ mod tests {
         flat.id("e", Uuid::nil());
         flat.any("f", &Option::<&str>::None);
         // A key that is no text is what JSON cannot hold.
-        flat.any("g", &std::collections::BTreeMap::from([([1.5_f32.to_bits(); 2], 1)]));
+        flat.any(
+            "g",
+            &std::collections::BTreeMap::from([([1.5_f32.to_bits(); 2], 1)]),
+        );
         let wanted = r#"{"a":17,"b":"2026-05-01","d":"\"\u0001\\ é","e":"00000000-0000-0000-0000-000000000000","f":null,"g":null}"#;
         assert_eq!(String::from_utf8(flat.finish()).unwrap(), wanted);
     }

@@ -55,7 +55,7 @@ fn our_own_message_is_understood_by_a_reader_of_the_six_keys() {
 
 #[test]
 fn an_event_is_written_in_one_way() {
-    let json = r##"{"boot":"00000000-0000-0000-0000-000000000001","category":"shirt","client_id":true,"color":null,"count":2,"event_id":"00000000-0000-0000-0000-000000000002","gender":null,"ip":"10.0.0.1","occurred_at":"2026-09-20T10:00:00.000001Z","path":"/a","properties":{"a \"b\"":[1,2.5]},"received_at":"2026-09-21T14:13:20.000000Z","referrer":"r","session_id":"s","size":"XL","source":"shop","style":"Polo shirt","type":"buy","url":"u\n","user_agent":"w","username":null}"##;
+    let json = r#"{"boot":"00000000-0000-0000-0000-000000000001","category":"shirt","client_id":true,"color":null,"count":2,"event_id":"00000000-0000-0000-0000-000000000002","gender":null,"ip":"10.0.0.1","occurred_at":"2026-09-20T10:00:00.000001Z","path":"/a","properties":{"a \"b\"":[1,2.5]},"received_at":"2026-09-21T14:13:20.000000Z","referrer":"r","session_id":"s","size":"XL","source":"shop","style":"Polo shirt","type":"buy","url":"u\n","user_agent":"w","username":null}"#;
     let event = decode_text(json).unwrap();
     assert_eq!(String::from_utf8(encode(&event)).unwrap(), json);
 }

@@ -107,7 +107,7 @@ impl Bench {
     /// for days.
     async fn warm_up(&self) -> anyhow::Result<()> {
         let world = World::make(&self.servers, "warm", &self.logs).await?;
-        let mut collector = collector::Running::start(self, "warm-collector").await?;
+        let mut collector = collector::Running::start(self, "warmbatches").await?;
         let records = self.scale.backlog / 2;
         let began = Instant::now();
         let (mut bare, mut batches) = (Vec::new(), Vec::new());
