@@ -18,12 +18,16 @@ test_fuzz() {
   return "$code"
 }
 
-# The collector does what its own description says, whatever it is sent. Kafka is librdkafka's own mock.
+# The collector does what its own description says, whatever it is sent. Kafka is librdkafka's own mock; the database is
+# the run's, with the tables.
 test_description() {
-  rests_on build_everything && rests_on install_tools && need_schemathesis || return 1
+  rests_on build_everything && rests_on servers_up && rests_on install_tools && need_schemathesis || return 1
   local port log=$ARTIFACTS/logs/description-collector.log collector code=0
+  empty_database description || return 1
+  export DATABASE_URL=${DATABASE_URL%/*}/description KAFKA_TOPIC=description
+  (cd "$SCRATCH" && OPS_ADDR=127.0.0.1:0 exec "$CARGO_TARGET_DIR/debug/consumer" setup) || return 1
   port=$(free_ports 1) port=${port% }
-  (cd "$SCRATCH" && SERVER_PORT=$port GRPC_ADDR=127.0.0.1:0 OPS_ADDR=127.0.0.1:0 WITHOUT_DATABASE=true SPOOL_MAX_BYTES=0 \
+  (cd "$SCRATCH" && SERVER_PORT=$port GRPC_ADDR=127.0.0.1:0 OPS_ADDR=127.0.0.1:0 SPOOL_MAX_BYTES=0 \
     KAFKA_BROKERS=127.0.0.1:1 KAFKA_PROPERTY_TEST_MOCK_NUM_BROKERS=1 exec "$CARGO_TARGET_DIR/debug/collector") >"$log" 2>&1 &
   collector=$!
   # shellcheck disable=SC2064 # this one, now
