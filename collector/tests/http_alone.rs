@@ -163,8 +163,10 @@ fn alone_the_collector_answers_health_checks_and_nothing_it_does_not_know() {
     let (status, body) = process.get("/");
     assert_eq!(status, "HTTP/1.1 200 OK");
     assert_eq!(body, r#"{"code":200,"message":"OK"}"#);
-    let (status, _) = process.post("/", "");
+    let (status, body) = process.post("/", "");
     assert_eq!(status, "HTTP/1.1 405 Method Not Allowed");
+    let problem = r#"{"type":"about:blank","title":"Method Not Allowed","status":405}"#;
+    assert_eq!(body, problem);
     let (_, body) = process.get("/health");
     assert_eq!(
         body,
@@ -173,10 +175,12 @@ fn alone_the_collector_answers_health_checks_and_nothing_it_does_not_know() {
     // There is no database.
     let (status, body) = process.get("/api/clicks");
     assert_eq!(status, "HTTP/1.1 503 Service Unavailable");
-    assert_eq!(body, "temporarily unavailable");
+    let problem = r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"temporarily unavailable"}"#;
+    assert_eq!(body, problem);
     let (status, body) = process.get("/nowhere");
     assert_eq!(status, "HTTP/1.1 404 Not Found");
-    assert_eq!(body, r#"{"error":"not found"}"#);
+    let problem = r#"{"type":"about:blank","title":"Not Found","status":404}"#;
+    assert_eq!(body, problem);
 }
 
 #[tokio::test]
