@@ -10,13 +10,14 @@ use collector::QueueLimits;
 use collector::http::HttpSettings;
 use rstest::rstest;
 use serde_json::{Value, json};
-use served::{ID, start, start_with};
+use served::{ID, problem, start, start_with};
 use uuid::Uuid;
 
 mod served;
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
+const PROBLEM: &str = "application/problem+json";
 
 #[tokio::test]
 async fn track_answers_ok_and_keeps_who_clicked_on_what() {
@@ -240,16 +241,21 @@ async fn a_batch_may_have_500_kib_and_2500_events() {
 }
 
 #[rstest]
-#[case("/track", r#"{"error":"method not allowed"}"#)]
-#[case("/event", "Method not allowed")]
-#[case("/events", "Method not allowed")]
+#[case("/track", JSON, r#"{"error":"method not allowed"}"#)]
+#[case("/event", TEXT, "Method not allowed")]
+#[case(
+    "/events",
+    PROBLEM,
+    r#"{"type":"about:blank","title":"Method Not Allowed","status":405}"#
+)]
 #[tokio::test]
-async fn events_are_posted(#[case] address: &str, #[case] words: &str) {
+async fn events_are_posted(#[case] address: &str, #[case] kind: &str, #[case] words: &str) {
     let server = start();
     for method in ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"] {
         let answer = server.send(method, address, "").await;
         assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{method}");
         assert_eq!(answer.body, words);
+        assert_eq!(answer.header("content-type"), kind);
         assert_eq!(answer.header("allow"), "POST");
     }
 }
@@ -273,7 +279,7 @@ async fn without_a_database_clicks_are_kept_and_totals_are_not_known() {
         let answer = server.send("GET", address, "").await;
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{address}");
         assert_eq!(answer.header("retry-after"), "1");
-        assert_eq!(answer.body, "temporarily unavailable");
+        assert_eq!(answer.json(), problem(503, "temporarily unavailable"));
     }
     for counter in ["item", "addToCart", "buy"] {
         let address = format!("/api/clicks/{counter}");
@@ -337,11 +343,10 @@ async fn what_cannot_be_kept_is_503_with_the_time_to_come_again() {
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(answer.header("retry-after"), "2");
     }
-    assert!(
-        others
-            .iter()
-            .all(|answer| answer.body == "temporarily unavailable")
-    );
+    for answer in others {
+        assert_eq!(answer.json(), problem(503, "temporarily unavailable"));
+        assert_eq!(answer.header("content-type"), PROBLEM);
+    }
 }
 
 #[tokio::test]

@@ -4,158 +4,20 @@
     reason = "a test that cannot go on should stop here"
 )]
 
+mod alone;
 mod shop;
 
-use service::telemetry::{check_shown, reading};
-use shop::{brokers, until};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use alone::Process;
+use service::telemetry::check_shown;
+use shop::brokers;
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
-
-/// The process, killed at the latest when the test ends.
-struct Process {
-    child: Child,
-    address: String,
-    grpc: String,
-    /// Where operators ask.
-    ops: String,
-    _folder: tempfile::TempDir,
-}
-
-impl Process {
-    /// Starts it on a free port and reads from its log where that is.
-    fn start() -> Self {
-        Self::start_with(&[])
-    }
-
-    /// The same with other settings.
-    fn start_with(settings: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_collector"))
-            // Away from the repository, so that no developer's .env is found.
-            .current_dir(folder.path())
-            .env_clear()
-            .envs([
-                ("SERVER_PORT", "0"),
-                ("GRPC_ADDR", "127.0.0.1:0"),
-                ("OPS_ADDR", "127.0.0.1:0"),
-                ("KAFKA_BROKERS", "127.0.0.1:1"),
-                ("SPOOL_MAX_BYTES", "0"),
-            ])
-            .envs(settings.iter().copied())
-            .arg("--without-database")
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
-        let mut lines = log.lines().map(Result::unwrap);
-        let (address, grpc, ops) = lines
-            .find_map(|line| {
-                let (_, rest) = line.split_once("events are taken at http://")?;
-                let (address, rest) = rest.split_once(" (gRPC: ")?;
-                let (grpc, rest) = rest.split_once(';')?;
-                let (_, ops) = rest.split_once("health: http://")?;
-                Some((
-                    address.to_owned(),
-                    grpc.to_owned(),
-                    ops.trim_end_matches(')').to_owned(),
-                ))
-            })
-            .expect("a line that says where it listens");
-        // Whoever stops reading a log stops the process that writes it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self {
-            child,
-            address,
-            grpc,
-            ops,
-            _folder: folder,
-        }
-    }
-
-    /// Sends one request and reads the answer to its end: the status line and the body.
-    fn ask(address: &str, request: &str) -> (String, String) {
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(10)))
-            .unwrap();
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.lines().next().unwrap().to_owned(), body.to_owned())
-    }
-
-    /// The process' own memory; none where the system does not tell.
-    fn resident_kib(&self) -> Option<u64> {
-        let status = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(status).ok()?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-        line.split_whitespace().nth(1)?.parse().ok()
-    }
-
-    fn get_from(address: &str, path: &str) -> (String, String) {
-        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-        Self::ask(address, &request)
-    }
-
-    fn get(&self, path: &str) -> (String, String) {
-        Self::get_from(&self.address, path)
-    }
-
-    /// What an operator is told.
-    fn ops(&self, path: &str) -> (String, String) {
-        Self::get_from(&self.ops, path)
-    }
-
-    /// A number of `/metrics`, summed over all series that have the label.
-    fn number(&self, name: &str, label: &str) -> f64 {
-        reading::sum(&self.ops("/metrics").1, name, &[label])
-    }
-
-    async fn until_number(&self, name: &str, label: &str, wanted: impl Fn(f64) -> bool) {
-        until(|| self.number(name, label), |number| wanted(*number)).await;
-    }
-
-    async fn until_ready(&self) {
-        until(
-            || self.ops("/readyz"),
-            |(status, _)| status.ends_with("200 OK"),
-        )
-        .await;
-    }
-
-    /// Waits until `/readyz` says no, and this; the process is alive all the same.
-    async fn until_unready(&self, why: &str) {
-        let unready = |(status, body): &(String, String)| {
-            status.ends_with("503 Service Unavailable") && body.contains(why)
-        };
-        until(|| self.ops("/readyz"), unready).await;
-        assert!(self.ops("/livez").0.ends_with("200 OK"));
-    }
-
-    fn post(&self, path: &str, body: &str) -> (String, String) {
-        let request = format!(
-            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        Self::ask(&self.address, &request)
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // Both fail only when it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 #[test]
 fn alone_the_collector_answers_health_checks_and_nothing_it_does_not_know() {
@@ -163,8 +25,10 @@ fn alone_the_collector_answers_health_checks_and_nothing_it_does_not_know() {
     let (status, body) = process.get("/");
     assert_eq!(status, "HTTP/1.1 200 OK");
     assert_eq!(body, r#"{"code":200,"message":"OK"}"#);
-    let (status, _) = process.post("/", "");
+    let (status, body) = process.post("/", "");
     assert_eq!(status, "HTTP/1.1 405 Method Not Allowed");
+    let problem = r#"{"type":"about:blank","title":"Method Not Allowed","status":405}"#;
+    assert_eq!(body, problem);
     let (_, body) = process.get("/health");
     assert_eq!(
         body,
@@ -173,10 +37,12 @@ fn alone_the_collector_answers_health_checks_and_nothing_it_does_not_know() {
     // There is no database.
     let (status, body) = process.get("/api/clicks");
     assert_eq!(status, "HTTP/1.1 503 Service Unavailable");
-    assert_eq!(body, "temporarily unavailable");
+    let problem = r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"temporarily unavailable"}"#;
+    assert_eq!(body, problem);
     let (status, body) = process.get("/nowhere");
     assert_eq!(status, "HTTP/1.1 404 Not Found");
-    assert_eq!(body, r#"{"error":"not found"}"#);
+    let problem = r#"{"type":"about:blank","title":"Not Found","status":404}"#;
+    assert_eq!(body, problem);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use collector::QueueLimits;
 use collector::http::HttpSettings;
 use rstest::rstest;
 use serde_json::{Value, json};
-use served::{Answer, Server, start_with};
+use served::{Answer, Server, problem, start_with};
 use std::net::{IpAddr, SocketAddr};
 
 mod served;
@@ -155,7 +155,7 @@ async fn who_sends_too_many_is_told_so_in_each_contracts_words() {
                 let body = json!({"error": "rate_limited", "error_description": words});
                 assert_eq!(refused.json(), body);
             }
-            _ => assert_eq!(refused.body, words),
+            _ => assert_eq!(refused.json(), problem(429, words)),
         }
         assert!(send("10.0.0.2").await.status.is_success(), "somebody else");
         // Who only looks is not counted.

@@ -2,9 +2,11 @@
 //! every request that was begun is answered.
 
 use super::serve::{self, Patience};
-use super::{HttpSettings, Senders, router, track};
+use super::{HttpSettings, Senders, reply, router, track};
 use crate::grpc::{self, GrpcSettings};
 use crate::{Collector, CollectorSettings, SpoolArgs};
+use axum::http::StatusCode;
+use axum::response::Response;
 use axum::routing::get;
 use axum::serve::ListenerExt as _;
 use secrecy::ExposeSecret as _;
@@ -114,8 +116,8 @@ pub async fn run(
 
     let senders = Senders::new(&settings.http);
     let router = router(collector.clone(), &settings.http, senders.clone())
-        .route("/", get(track::health))
-        .fallback(track::other_path);
+        .route("/", get(track::health).fallback(reply::only_get))
+        .fallback(other_path);
     // An answer is one small packet; nothing is gained by waiting for a second one.
     let listener = listener.tap_io(|stream| {
         if let Err(error) = stream.set_nodelay(true) {
@@ -133,6 +135,11 @@ pub async fn run(
     }
     tracing::info!("the collector has ended");
     Ok(())
+}
+
+/// Any other address.
+async fn other_path() -> Response {
+    reply::problem(StatusCode::NOT_FOUND, None)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `/api/clicks`, the contract of web servers that show the same three counts: each answers from its own
 //! memory ([`crate::counters`]), and a click is an event like any other.
 
-use super::docs::InText;
+use super::docs::{OfClick, OfTotals};
 use super::keep::{self, Row, Wait};
 use super::reply::{self, Refused};
 use crate::{Clicks, Collector, Counter, Draft};
@@ -47,7 +47,11 @@ async fn answer_all(State(collector): State<Collector>, method: Method) -> Respo
 /// All counters. Without a database, and before it was asked the first time, the answer is 503.
 #[utoipa::path(
     get, path = "/api/clicks", tag = "counters", operation_id = "clicks",
-    responses((status = 200, description = "The totals over all processes", body = Totals), InText)
+    responses(
+        (status = 200, description = "The totals over all processes", body = Totals),
+        (status = 400, description = "Any other method: only GET allowed", body = String, content_type = "text/plain"),
+        OfTotals
+    )
 )]
 pub(super) fn read_all(collector: &Collector) -> Response {
     totals(collector, |clicks| {
@@ -66,7 +70,8 @@ async fn answer_one(
     request: Request,
 ) -> Response {
     let Ok(Path(counter)) = counter else {
-        return StatusCode::NOT_FOUND.into_response();
+        let which = "the counters are item, addToCart and buy";
+        return reply::problem(StatusCode::NOT_FOUND, Some(which));
     };
     match *request.method() {
         Method::GET => read_one(&collector, counter),
@@ -79,7 +84,12 @@ async fn answer_one(
 #[utoipa::path(
     get, path = "/api/clicks/{counter}", tag = "counters", operation_id = "clicks_of_one",
     params(("counter" = Counter, Path)),
-    responses((status = 200, description = "The total over all processes: a whole number", body = String, content_type = "text/plain"), (status = 404, description = "There are three"), InText)
+    responses(
+        (status = 200, description = "The total over all processes: a whole number", body = String, content_type = "text/plain"),
+        (status = 400, description = "Any other method: only GET and PUT allowed", body = String, content_type = "text/plain"),
+        (status = 404, description = "There are three", body = reply::Problem, content_type = "application/problem+json"),
+        OfTotals
+    )
 )]
 pub(super) fn read_one(collector: &Collector, counter: Counter) -> Response {
     totals(collector, |clicks| {
@@ -90,7 +100,7 @@ pub(super) fn read_one(collector: &Collector, counter: Counter) -> Response {
 /// The totals of this moment, of which nobody should keep a copy.
 fn totals(collector: &Collector, answer: impl FnOnce(Clicks) -> Response) -> Response {
     let Some(clicks) = collector.clicks() else {
-        return refuse(Refused::Unavailable(RETRY_AFTER));
+        return Refused::Unavailable(RETRY_AFTER).problem();
     };
     let mut answer = answer(clicks);
     let not_kept = HeaderValue::from_static("no-store");
@@ -102,7 +112,12 @@ fn totals(collector: &Collector, answer: impl FnOnce(Clicks) -> Response) -> Res
 #[utoipa::path(
     put, path = "/api/clicks/{counter}", tag = "counters", operation_id = "click",
     params(("counter" = Counter, Path), ("wait" = Option<String>, Query, description = "`stored`: answer when the event is a row, after 2 s at most.")),
-    responses((status = 200, description = "Kept", body = Option<Row>), (status = 404, description = "There are three"), InText)
+    responses(
+        (status = 200, description = "Kept", body = Option<Row>),
+        (status = 400, description = "Any other method: only GET and PUT allowed", body = String, content_type = "text/plain"),
+        (status = 404, description = "There are three", body = reply::Problem, content_type = "application/problem+json"),
+        OfClick
+    )
 )]
 pub(super) async fn click(collector: &Collector, counter: Counter, wait: Wait) -> Response {
     let draft = Draft {
@@ -113,12 +128,8 @@ pub(super) async fn click(collector: &Collector, counter: Counter, wait: Wait) -
     match keep::one(collector, draft, wait).await {
         Ok((_, None)) => StatusCode::OK.into_response(),
         Ok((_, Some(row))) => reply::json(StatusCode::OK, &row),
-        Err(error) => refuse((&error).into()),
+        Err(error) => Refused::from(&error).problem(),
     }
-}
-
-fn refuse(refused: Refused) -> Response {
-    refused.with_retry_after(reply::text(refused.status(), refused.words()))
 }
 
 #[cfg(test)]
@@ -204,6 +215,10 @@ mod tests {
     async fn there_is_no_fourth_counter() {
         let stage = Stage::open();
         let process = stage.process();
+        let (answer, body) = ask(&process, "PUT", "/api/clicks/add_to_cart").await;
+        let problem = r#"{"type":"about:blank","title":"Not Found","status":404,"detail":"the counters are item, addToCart and buy"}"#;
+        assert_eq!(body, problem);
+        assert_eq!(answer.headers["content-type"], "application/problem+json");
         for address in [
             "/api/clicks/",
             "/api/clicks/add_to_cart",
@@ -222,7 +237,9 @@ mod tests {
         stage.kafka.broker_down(1).unwrap();
         let (answer, body) = ask(&process, "PUT", "/api/clicks/item").await;
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(body, "temporarily unavailable");
+        let problem = r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"temporarily unavailable"}"#;
+        assert_eq!(body, problem);
+        assert_eq!(answer.headers["content-type"], "application/problem+json");
         assert_eq!(answer.headers["retry-after"], "2");
         assert_eq!(ask(&process, "GET", "/api/clicks/item").await.1, "0");
     }

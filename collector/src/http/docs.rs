@@ -4,7 +4,7 @@
 mod page;
 mod refusals;
 
-pub(super) use refusals::{InText, InV1, OfTrack};
+pub(super) use refusals::{InV1, OfClick, OfEvents, OfTotals, OfTrack};
 
 use super::{clicks, event, events, reply, track, tracker, v1};
 use crate::Counter;
@@ -22,13 +22,13 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 #[openapi(
     info(
         title = "The collector",
-        description = "Takes events in the words of the clients that speak to it already. No answer says success before the event is kept: on at least two of three replicas of Kafka or, while Kafka cannot take it, synced to the collector's own disk."
+        description = "Takes events in the words of the clients that speak to it already. No answer says success before the event is kept: on at least two of three replicas of Kafka or, while Kafka cannot take it, synced to the collector's own disk. What goes wrong is said in each client's words; where it knows none, as RFC 9457 has it."
     ),
     paths(
         track::post, event::post, event::health, events::post, v1::track, v1::page, v1::identify,
         v1::batch, clicks::read_all, clicks::read_one, clicks::click, tracker::get, show, openapi
     ),
-    components(schemas(Counter, track::Failed, v1::Failed)),
+    components(schemas(Counter, reply::Problem, track::Failed, v1::Failed)),
     modifiers(&WriteKey),
     tags(
         (name = "events", description = "Events in"),
@@ -131,8 +131,8 @@ static PAGE: LazyLock<String> = LazyLock::new(|| page::render(&DOCUMENT));
 /// The two addresses.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
-        .route("/docs", get(show))
-        .route("/docs/openapi.json", get(openapi))
+        .route("/docs", get(show).fallback(reply::only_get))
+        .route("/docs/openapi.json", get(openapi).fallback(reply::only_get))
 }
 
 /// This description, for people.

@@ -1,7 +1,7 @@
 //! `POST /event` and `/health`, the contract of an analytics pipeline's producer.
 
 use super::body::{self, EVENT_MAX_BYTES};
-use super::docs::InText;
+use super::docs::OfEvents;
 use super::id;
 use super::json;
 use super::keep::{self, Row, Wait, given, reason};
@@ -104,7 +104,7 @@ impl AnswerId {
 /// One event of an analytics pipeline.
 #[utoipa::path(
     post, path = "/event", tag = "events", operation_id = "event", params(("wait" = Option<String>, Query, description = "`stored`: answer when the event is a row, after 2 s at most.")), request_body = Given,
-    responses((status = 202, description = "Kept", body = Done), InText)
+    responses((status = 202, description = "Kept", body = Done), OfEvents)
 )]
 pub(super) async fn post(State(collector): State<Collector>, request: Request) -> Response {
     let (head, body) = request.into_parts();
@@ -131,7 +131,7 @@ pub(super) async fn post(State(collector): State<Collector>, request: Request) -
     }
 }
 
-/// Any other method of `/event`, and of `/events`.
+/// Any other method of `/event`.
 pub(super) async fn other_method() -> Response {
     reply::only_post(reply::text(
         StatusCode::METHOD_NOT_ALLOWED,
@@ -163,12 +163,14 @@ pub(super) async fn health() -> Response {
     reply::json(StatusCode::OK, &body)
 }
 
-pub(super) fn refuse(refused: Refused, reason: &str) -> Response {
-    let words = match refused {
-        Refused::Invalid => format!("Invalid request body: {reason}"),
-        other => other.words().to_owned(),
-    };
-    refused.with_retry_after(reply::text(refused.status(), words))
+fn refuse(refused: Refused, reason: &str) -> Response {
+    match refused {
+        Refused::Invalid => {
+            let words = format!("Invalid request body: {reason}");
+            refused.with_retry_after(reply::text(refused.status(), words))
+        }
+        other => other.problem(),
+    }
 }
 
 /// The draft, and the id for the answer where the client gave one; or what is wrong.

@@ -2,7 +2,7 @@
 //! `{"batch":[…]}`. In a batch a bad event does not stand in the way of a good one.
 
 use super::body::{self, BATCH_MAX_BYTES, BATCH_MAX_EVENTS, EVENT_MAX_BYTES};
-use super::docs::InText;
+use super::docs::OfEvents;
 use super::event::AnswerId;
 use super::id;
 use super::json::{self, Object};
@@ -164,7 +164,7 @@ impl Outcome {
     post, path = "/events", tag = "events", operation_id = "events", params(("wait" = Option<String>, Query, description = "`stored`: answer when the event is a row, after 2 s at most.")), request_body = OneOrMany,
     responses(
         (status = 202, description = "Kept, all or some", body = OneOrManyKept),
-        InText,
+        OfEvents,
         (status = 400, description = "invalid json; of a batch of which none can be kept, why not", content(
             (String = "text/plain"), (Outcomes = "application/json")
         ))
@@ -254,12 +254,16 @@ async fn keep_batch(
     reply::json(status, &Outcomes { results })
 }
 
+/// Any other method of `/events`.
+pub(super) async fn other_method() -> Response {
+    reply::only_post(reply::problem(StatusCode::METHOD_NOT_ALLOWED, None))
+}
+
 fn refuse(refused: Refused) -> Response {
-    let words = match refused {
-        Refused::Invalid => INVALID,
-        other => other.words(),
-    };
-    refused.with_retry_after(reply::text(refused.status(), words))
+    match refused {
+        Refused::Invalid => refused.with_retry_after(reply::text(refused.status(), INVALID)),
+        other => other.problem(),
+    }
 }
 
 /// The events of an array in which nothing is wrong so far, as most are; read in one go. Of others [`sent`] tells

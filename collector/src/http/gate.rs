@@ -10,7 +10,7 @@ use super::reply::Refused;
 use super::senders::Senders;
 use super::settings::HttpSettings;
 use super::visit::{Offered, Visit};
-use super::{event, track, v1};
+use super::{track, v1};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
@@ -118,7 +118,7 @@ pub(super) async fn senders(
             } else if path == "/track" {
                 track::refuse(refused, track::Mistake::Json)
             } else {
-                event::refuse(refused, "")
+                refused.problem()
             };
         }
     }

@@ -80,7 +80,7 @@ fn routes(collector: Collector, gate: Arc<Gate>) -> Router {
     let mut events = Router::new()
         .route("/track", post(track::post).fallback(track::other_method))
         .route("/event", post(event::post).fallback(event::other_method))
-        .route("/events", post(events::post).fallback(event::other_method))
+        .route("/events", post(events::post).fallback(events::other_method))
         .merge(clicks::router().with_state(collector.clone()))
         .merge(v1::routes());
     if gate.minds_senders() {
@@ -89,7 +89,7 @@ fn routes(collector: Collector, gate: Arc<Gate>) -> Router {
     events
         // Nobody is turned away here.
         .route("/health", any(event::health))
-        .route("/tracker.js", get(tracker::get))
+        .route("/tracker.js", get(tracker::get).fallback(reply::only_get))
         .merge(docs::routes())
         .layer(middleware::from_fn_with_state(state(), gate::pages))
         .with_state(Doors {

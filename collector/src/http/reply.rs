@@ -1,12 +1,17 @@
-//! The shape of an answer. What it says is each contract's own.
+//! The shape of an answer. What it says is each contract's own; what went wrong and no contract has words for
+//! is said as RFC 9457 has it.
 
 use super::body::BodyError;
 use crate::AcceptError;
 use crate::telemetry::METERS;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use serde::Serialize;
 use std::time::Duration;
+use utoipa::ToSchema;
+
+/// The type of a [`Problem`].
+pub(super) const PROBLEM: &str = "application/problem+json";
 
 /// JSON.
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
@@ -15,7 +20,7 @@ pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
         // Only a map with keys that are no texts cannot be written, and no answer has one.
         Err(error) => {
             tracing::error!(%error, "an answer could not be written");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            problem(StatusCode::INTERNAL_SERVER_ERROR, None)
         }
     }
 }
@@ -40,10 +45,46 @@ pub(super) fn typed(
     answer
 }
 
+/// What went wrong, where no contract has words for it.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Problem {
+    /// `about:blank`: the status says what kind of problem it is.
+    r#type: &'static str,
+    /// The status' name.
+    title: &'static str,
+    /// The answer's status.
+    status: u16,
+    /// What there is to say besides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'static str>,
+}
+
+/// An error that no contract has words for (RFC 9457).
+pub(super) fn problem(status: StatusCode, detail: Option<&'static str>) -> Response {
+    let problem = Problem {
+        r#type: "about:blank",
+        title: status.canonical_reason().unwrap_or_default(),
+        status: status.as_u16(),
+        detail,
+    };
+    // Three texts and a number: there is nothing in it that JSON could not hold.
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    typed(status, PROBLEM, body)
+}
+
 /// Says which methods the address has.
-pub(super) fn only_post(mut answer: Response) -> Response {
+pub(super) fn only_post(answer: Response) -> Response {
+    allow("POST", answer)
+}
+
+/// Any other method of an address that is only read, and has no contract.
+pub(super) async fn only_get() -> Response {
+    allow("GET, HEAD", problem(StatusCode::METHOD_NOT_ALLOWED, None))
+}
+
+fn allow(methods: &'static str, mut answer: Response) -> Response {
     let headers = answer.headers_mut();
-    headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+    headers.insert(header::ALLOW, HeaderValue::from_static(methods));
     answer
 }
 
@@ -109,6 +150,11 @@ impl Refused {
     /// Counts a request of which nothing is kept.
     pub fn count(self) {
         METERS.http_refused.add(self.code(), 1);
+    }
+
+    /// The answer where the contract has no words for it.
+    pub fn problem(self) -> Response {
+        self.with_retry_after(problem(self.status(), Some(self.words())))
     }
 
     /// Counts a refusal's answer, and adds `Retry-After` where it makes sense.

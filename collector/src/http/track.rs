@@ -103,11 +103,6 @@ pub(super) async fn other_method() -> Response {
     reply::only_post(failed(StatusCode::METHOD_NOT_ALLOWED, "method not allowed"))
 }
 
-/// Any other address, where nothing but the collector is served.
-pub(super) async fn other_path() -> Response {
-    failed(StatusCode::NOT_FOUND, "not found")
-}
-
 fn done(row: Option<Row>) -> Response {
     let body = Done {
         code: 200,

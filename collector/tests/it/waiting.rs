@@ -107,8 +107,12 @@ async fn an_event_from_the_disk_is_stored_when_the_consumer_has_passed_it(pool: 
     let place = until(|| shop.collector.place_of(read), Option::is_some).await;
     consumed(&store, place.unwrap()).await;
     let (answer, _) = asked.await.unwrap();
+    // A collector's own report may have come between them.
+    let Some(Place::Kafka { partition, offset }) = place else {
+        panic!("it is not in Kafka: {answer}");
+    };
     assert_eq!(
         answer,
-        json!({ "id": read, "status": "accepted", "stored": true, "partition": partition, "offset": offset + 1 })
+        json!({ "id": read, "status": "accepted", "stored": true, "partition": partition, "offset": offset })
     );
 }

@@ -12,7 +12,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
-use serde_json::Value;
+use serde_json::{Value, json};
 use service::health::Health;
 use service::settings::KafkaSettings;
 use std::time::Duration;
@@ -46,6 +46,12 @@ impl Answer {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }
+}
+
+/// What is answered where no contract has words (RFC 9457).
+pub fn problem(status: u16, detail: &str) -> Value {
+    let title = StatusCode::from_u16(status).unwrap().canonical_reason();
+    json!({"type": "about:blank", "title": title, "status": status, "detail": detail})
 }
 
 pub fn start() -> Server {

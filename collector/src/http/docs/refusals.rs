@@ -1,6 +1,6 @@
 //! The answers that say why nothing was kept. Their statuses and words are those that the handlers use.
 
-use crate::http::reply::Refused;
+use crate::http::reply::{PROBLEM, Problem, Refused};
 use crate::http::{track, v1};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,13 +20,37 @@ const OF_BODIES: [Refused; 5] = [
     Refused::Unavailable(Duration::ZERO),
 ];
 
-/// As plain text.
-pub(in crate::http) struct InText;
+/// As `/event` and `/events` say it, who have words for what is invalid.
+pub(in crate::http) struct OfEvents;
 
-impl IntoResponses for InText {
+impl IntoResponses for OfEvents {
     fn responses() -> Responses {
         let text = ObjectBuilder::new().schema_type(Type::String).build();
-        refusals(&OF_BODIES, "text/plain", &Schema::from(text).into())
+        let mut all = problems(&OF_BODIES);
+        let invalid = [Refused::Invalid];
+        all.extend(refusals(&invalid, "text/plain", &Schema::from(text).into()));
+        all
+    }
+}
+
+/// Of a click.
+pub(in crate::http) struct OfClick;
+
+impl IntoResponses for OfClick {
+    fn responses() -> Responses {
+        problems(&[
+            Refused::TooMany(Duration::ZERO),
+            Refused::Unavailable(Duration::ZERO),
+        ])
+    }
+}
+
+/// Of totals.
+pub(in crate::http) struct OfTotals;
+
+impl IntoResponses for OfTotals {
+    fn responses() -> Responses {
+        problems(&[Refused::Unavailable(Duration::ZERO)])
     }
 }
 
@@ -51,6 +75,12 @@ impl IntoResponses for InV1 {
         all.extend(refusals(&more, "application/json", &failed));
         all
     }
+}
+
+/// Where no contract has words.
+fn problems(which: &[Refused]) -> Responses {
+    let problem = Ref::from_schema_name(Problem::name());
+    refusals(which, PROBLEM, &problem.into())
 }
 
 fn refusals(which: &[Refused], kind: &str, schema: &RefOr<Schema>) -> Responses {

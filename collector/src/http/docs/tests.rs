@@ -42,6 +42,25 @@ fn what_is_added_has_a_place() {
     }
 }
 
+#[rstest]
+#[case("post", "/track", "200 400 408 413 429 503")]
+#[case("post", "/event", "202 400 408 413 429 503")]
+#[case("post", "/events", "202 400 408 413 429 503")]
+#[case("post", "/v1/batch", "200 400 401 408 413 415 429 503")]
+// 400 is for methods that there are not.
+#[case("get", "/api/clicks", "200 400 503")]
+#[case("get", "/api/clicks/{counter}", "200 400 404 503")]
+#[case("put", "/api/clicks/{counter}", "200 400 404 429 503")]
+fn an_address_tells_of_the_answers_that_it_gives(
+    #[case] method: &str,
+    #[case] path: &str,
+    #[case] statuses: &str,
+) {
+    let answers = DOCUMENT["paths"][path][method]["responses"].as_object();
+    let described: BTreeSet<_> = answers.unwrap().keys().map(String::as_str).collect();
+    assert_eq!(described, statuses.split(' ').collect());
+}
+
 #[test]
 fn every_reference_leads_somewhere() {
     fn look(value: &Value, seen: &mut usize) {
