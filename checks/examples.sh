@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs every program of examples/ on the stack that runs here, and waits until what it sent are rows.
 #   checks/examples.sh     on default ports, or those of the environment
+# COLLECTOR_PORTS are the two of a collector alone, for HTTP and gRPC.
 # The page, examples/browser.html, is opened by e2e/tests/tracker.spec.ts.
 set -uo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -43,6 +44,27 @@ example curl.sh 8 examples/curl.sh
 example grpcurl.sh 1 examples/grpcurl.sh
 example segment_client.mjs 3 node examples/segment_client.mjs
 example seed.py 1200 python3 examples/seed.py 1200
+
+# The collector alone, as README.md starts it beside a shop: it compiles by itself and serves both protocols.
+alone() {
+  local port=$1 grpc=$2 log=$3 collector code=1 i
+  SERVER_PORT=$port GRPC_ADDR=127.0.0.1:$grpc OPS_ADDR=127.0.0.1:0 cargo run --locked -p collector >"$log" 2>&1 &
+  collector=$!
+  for ((i = 0; i < 600; i++)); do
+    [ -n "$(jobs -pr)" ] || break
+    if curl -sf "http://127.0.0.1:$port/health" >/dev/null; then
+      API_URL=http://127.0.0.1:$port GRPC_ADDR=127.0.0.1:$grpc examples/grpcurl.sh && code=0
+      break
+    fi
+    sleep 1
+  done
+  kill "$collector" 2>/dev/null
+  wait "$collector"
+  [ "$code" -eq 0 ] || tail -n 20 "$log" >&2
+  return "$code"
+}
+read -r port grpc <<<"${COLLECTOR_PORTS:-8081 50052}"
+example 'the collector alone' 1 alone "$port" "$grpc" "${ARTIFACTS:-${TMPDIR:-/tmp}}/collector-alone.log"
 
 for file in examples/*; do
   case ${file##*/} in README.md | browser.html) continue ;; esac

@@ -74,7 +74,7 @@ on_a_stack() {
 test_ten_minutes() { on_a_stack bash checks/typed.sh 'Ten minutes'; }
 test_sending() { on_a_stack bash checks/typed.sh 'Send events from anywhere'; }
 
-test_examples() { on_a_stack bash checks/examples.sh; }
+test_examples() { COLLECTOR_PORTS=$(free_ports 2) on_a_stack bash checks/examples.sh; }
 
 # .sqlx says the same as the migrations and the queries.
 check_queries() {

@@ -55,7 +55,8 @@ consumer_ready() {
 outdated() { alive "$1" && [ "$PROGRAMS/$1" -nt "$RUN/$1.pid" ]; }
 
 # Topic and tables; safe to repeat.
-run_setup() { run_quietly "$LOGS/setup.log" with_settings 127.0.0.1:0 "${1:-$PROGRAMS/consumer}" setup; }
+# run_setup CONSUMER
+run_setup() { run_quietly "$LOGS/setup.log" with_settings 127.0.0.1:0 "$1" setup; }
 
 # The same for programs that were built anew. A consumer of the version before must not meet newer tables: it is stopped
 # here, and the caller starts it again.
@@ -64,7 +65,7 @@ setup_for_new() {
     note 'consumer was built anew: starting it again'
     stop_process consumer TERM 12
   fi
-  run_setup
+  run_setup "$PROGRAMS/consumer"
 }
 
 # The bundle is older than a source it was made from.
