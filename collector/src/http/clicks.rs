@@ -2,7 +2,7 @@
 //! memory ([`crate::counters`]), and a click is an event like any other.
 
 use super::docs::{OfClick, OfTotals};
-use super::keep::{self, Row, Wait};
+use super::keep::{self, Row, Wait, Waiting};
 use super::reply::{self, Refused};
 use crate::{Clicks, Collector, Counter, Draft};
 use axum::Router;
@@ -111,7 +111,7 @@ fn totals(collector: &Collector, answer: impl FnOnce(Clicks) -> Response) -> Res
 /// One click. The answer is empty, unless it was waited for.
 #[utoipa::path(
     put, path = "/api/clicks/{counter}", tag = "counters", operation_id = "click",
-    params(("counter" = Counter, Path), ("wait" = Option<String>, Query, description = "`stored`: answer when the event is a row, after 2 s at most.")),
+    params(("counter" = Counter, Path), Waiting),
     responses(
         (status = 200, description = "Kept", body = Option<Row>),
         (status = 400, description = "Any other method: only GET and PUT allowed", body = String, content_type = "text/plain"),

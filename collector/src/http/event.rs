@@ -4,7 +4,7 @@ use super::body::{self, EVENT_MAX_BYTES};
 use super::docs::OfEvents;
 use super::id;
 use super::json;
-use super::keep::{self, Row, Wait, given, reason};
+use super::keep::{self, Row, Wait, Waiting, given, reason};
 use super::reply::{self, Refused};
 use super::time;
 use super::visitor::Visitor;
@@ -103,7 +103,7 @@ impl AnswerId {
 
 /// One event of an analytics pipeline.
 #[utoipa::path(
-    post, path = "/event", tag = "events", operation_id = "event", params(("wait" = Option<String>, Query, description = "`stored`: answer when the event is a row, after 2 s at most.")), request_body = Given,
+    post, path = "/event", tag = "events", operation_id = "event", params(Waiting), request_body = Given,
     responses((status = 202, description = "Kept", body = Done), OfEvents)
 )]
 pub(super) async fn post(State(collector): State<Collector>, request: Request) -> Response {

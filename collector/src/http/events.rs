@@ -6,7 +6,7 @@ use super::docs::OfEvents;
 use super::event::AnswerId;
 use super::id;
 use super::json::{self, Object};
-use super::keep::{self, Row, Wait, given, reason};
+use super::keep::{self, Row, Wait, Waiting, given, reason};
 use super::reply::{self, Refused};
 use super::time::{self, Loose};
 use super::visitor::Visitor;
@@ -161,7 +161,7 @@ impl Outcome {
 /// In a batch a bad event does not stand in the way of a good one: it is kept if any is, and each event has an
 /// answer of its own. Of 500 KiB at most, and 32 KiB an event.
 #[utoipa::path(
-    post, path = "/events", tag = "events", operation_id = "events", params(("wait" = Option<String>, Query, description = "`stored`: answer when the event is a row, after 2 s at most.")), request_body = OneOrMany,
+    post, path = "/events", tag = "events", operation_id = "events", params(Waiting), request_body = OneOrMany,
     responses(
         (status = 202, description = "Kept, all or some", body = OneOrManyKept),
         OfEvents,

@@ -12,7 +12,7 @@ use domain::receipt::{Place, Receipt};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::time::Duration;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 /// How long a client that wants a row waits at most.
@@ -37,6 +37,15 @@ impl Wait {
             Self::Acknowledged
         }
     }
+}
+
+/// The query that every address of events knows, as the description tells it; [`Wait::of`] reads it.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its shape is used")]
+pub(super) struct Waiting {
+    /// `stored`: answer when the event is a row, after 2 s at most.
+    wait: Option<String>,
 }
 
 /// What a client that waited is told besides the contract's own words.

@@ -4,7 +4,7 @@ use super::body::{self, EVENT_MAX_BYTES};
 use super::docs::OfTrack;
 use super::id::not_nil;
 use super::json;
-use super::keep::{self, Row, Wait, given};
+use super::keep::{self, Row, Wait, Waiting, given};
 use super::reply::{self, Refused};
 use super::visitor::Visitor;
 use crate::{Collector, Draft};
@@ -73,7 +73,7 @@ impl Mistake {
 
 /// Who clicked on, or looked at, what.
 #[utoipa::path(
-    post, path = "/track", tag = "events", operation_id = "track", params(("wait" = Option<String>, Query, description = "`stored`: answer when the event is a row, after 2 s at most.")), request_body = Given,
+    post, path = "/track", tag = "events", operation_id = "track", params(Waiting), request_body = Given,
     responses((status = 200, description = "Kept", body = Done), OfTrack)
 )]
 pub(super) async fn post(State(collector): State<Collector>, request: Request) -> Response {

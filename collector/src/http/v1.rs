@@ -19,7 +19,7 @@ use self::call::{Around, Call, Fields, Method, NAMES};
 use super::body::{self, BATCH_MAX_BYTES, BATCH_MAX_EVENTS, EVENT_MAX_BYTES};
 use super::docs::InV1;
 use super::gate::Gate;
-use super::keep::{self, Wait};
+use super::keep::{self, Wait, Waiting};
 use super::reply::Refused;
 use super::time::Loose;
 use super::visitor::Visitor;
@@ -58,7 +58,7 @@ async fn other_method() -> Response {
 /// Something happened.
 #[utoipa::path(
     post, path = "/v1/track", tag = "trackers", operation_id = "v1_track", request_body = documented::Track,
-    security((), ("write_key" = [])), params(("wait" = Option<String>, Query, description = "`stored`: answer when the event is a row, after 2 s at most.")),
+    security((), ("write_key" = [])), params(Waiting),
     responses((status = 200, description = "Kept", body = answer::Success), InV1)
 )]
 pub(super) async fn track(State(doors): State<Doors>, request: Request) -> Response {
@@ -69,7 +69,7 @@ pub(super) async fn track(State(doors): State<Doors>, request: Request) -> Respo
 /// A page was seen.
 #[utoipa::path(
     post, path = "/v1/page", tag = "trackers", operation_id = "v1_page", request_body = documented::Page,
-    security((), ("write_key" = [])), params(("wait" = Option<String>, Query, description = "`stored`: answer when the event is a row, after 2 s at most.")),
+    security((), ("write_key" = [])), params(Waiting),
     responses((status = 200, description = "Kept", body = answer::Success), InV1)
 )]
 pub(super) async fn page(State(doors): State<Doors>, request: Request) -> Response {
@@ -80,7 +80,7 @@ pub(super) async fn page(State(doors): State<Doors>, request: Request) -> Respon
 /// Somebody said who they are.
 #[utoipa::path(
     post, path = "/v1/identify", tag = "trackers", operation_id = "v1_identify", request_body = documented::Identify,
-    security((), ("write_key" = [])), params(("wait" = Option<String>, Query, description = "`stored`: answer when the event is a row, after 2 s at most.")),
+    security((), ("write_key" = [])), params(Waiting),
     responses((status = 200, description = "Kept", body = answer::Success), InV1)
 )]
 pub(super) async fn identify(State(doors): State<Doors>, request: Request) -> Response {
@@ -93,7 +93,7 @@ pub(super) async fn identify(State(doors): State<Doors>, request: Request) -> Re
 /// A bad event does not stand in the way of a good one. Of 500 KB at most, and 32 KB an event.
 #[utoipa::path(
     post, path = "/v1/batch", tag = "trackers", operation_id = "v1_batch", request_body = documented::Batch,
-    security((), ("write_key" = [])), params(("wait" = Option<String>, Query, description = "`stored`: answer when the event is a row, after 2 s at most.")),
+    security((), ("write_key" = [])), params(Waiting),
     responses(
         (status = 200, description = "Kept, all or some", body = answer::Many),
         InV1
