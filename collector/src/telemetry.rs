@@ -37,7 +37,7 @@ const REFUSED: Metric = Metric::counter(
 const HTTP_REFUSED: Metric = Metric::counter(
     "collector_http_refused_requests_total",
     Unit::Count,
-    "Requests over HTTP of which nothing was kept, also those that could not be read",
+    "Requests over HTTP of which nothing was kept, also those that could not be read; and calls of gRPC beyond the limit",
 )
 .by(&[Label {
     name: "reason",

@@ -9,6 +9,7 @@ pub(super) use refusals::{InV1, OfClick, OfEvents, OfTotals, OfTrack};
 use super::{clicks, event, events, reply, track, tracker, v1};
 use crate::Counter;
 use axum::Router;
+use axum::body::Bytes;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::get;
@@ -158,8 +159,12 @@ async fn show() -> Response {
     responses((status = 200, description = "The document.", body = Object))
 )]
 async fn openapi() -> Response {
-    reply::json(StatusCode::OK, &*DOCUMENT)
+    reply::typed(StatusCode::OK, "application/json", TEXT.clone())
 }
+
+/// Written once: clients that read slowly share it.
+static TEXT: LazyLock<Bytes> =
+    LazyLock::new(|| serde_json::to_vec(&*DOCUMENT).unwrap_or_default().into());
 
 #[cfg(test)]
 mod tests;
