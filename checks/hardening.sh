@@ -1,9 +1,7 @@
 # shellcheck shell=bash
 # What looks for inputs that nobody thought of. Sourced by test.sh, after live.sh.
 
-# Seconds for each target; fuzz/README.md says how long they were run beforehand.
-FUZZ_S=2
-[ "$MODE" != full ] || FUZZ_S=20
+FUZZ_S=10 # for each target; fuzz/README.md says how long they were run beforehand
 
 # Each target from its seeds, with inputs that the compiler's coverage leads to. Stable Rust is enough without a
 # sanitizer, and there is no unsafe code for one to watch.

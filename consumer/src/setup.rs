@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use chrono::Utc;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::{Metadata, MetadataTopic};
 use rdkafka::{ClientConfig, ClientContext};
 use std::collections::BTreeMap;
@@ -17,6 +17,8 @@ use store::Store;
 
 /// How long to wait for one answer.
 const ANSWER: Duration = Duration::from_secs(5);
+/// How soon to ask again.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// A segment is closed after a day; the days for which `store::partitions` makes tables rest on it.
 const SEGMENT_MS: u64 = 24 * 3_600_000;
@@ -69,7 +71,7 @@ async fn tables(store: &Store, deadline: Instant) -> anyhow::Result<()> {
         if !std::mem::replace(&mut said, true) {
             tracing::info!(%error, "waiting for Postgres");
         }
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        tokio::time::sleep(ASK_AGAIN).await;
     }
     let current = store.schema_is_current().await.unwrap_or(false);
     store
@@ -106,7 +108,7 @@ async fn topic(
         (here < brokers).then(|| format!("{here} of {brokers} brokers"))
     })
     .await?;
-    let created = create(&admin, name, wanted).await?;
+    let created = create(&admin, name, wanted, deadline).await?;
     let metadata = wait_for(
         &admin,
         Some(name),
@@ -134,7 +136,7 @@ async fn topic(
         .map(|partition| partition.replicas().len())
         .min()
         .unwrap_or_default();
-    let found = settings_of(&admin, name).await?;
+    let found = settings_of(&admin, name, deadline).await?;
     let differences = differences(wanted, replicas, &found);
     for difference in &differences {
         tracing::warn!("the topic {name} is there, but {difference}");
@@ -182,8 +184,31 @@ async fn wait_for(
     }
 }
 
+/// Asks until there is an answer, at most until the deadline: brokers that have just come up may close the connection
+/// through which they were asked.
+async fn answered<T>(
+    deadline: Instant,
+    ask: impl AsyncFn() -> KafkaResult<T>,
+) -> anyhow::Result<T> {
+    loop {
+        match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(error @ KafkaError::AdminOp(_)) if Instant::now() < deadline => {
+                tracing::info!(%error, "Kafka has not answered; asking again");
+            }
+            Err(error) => return Err(error.into()),
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
+    }
+}
+
 /// Creates the topic; says whether it was not there before.
-async fn create(admin: &Admin, name: &str, wanted: &SetupSettings) -> anyhow::Result<bool> {
+async fn create(
+    admin: &Admin,
+    name: &str,
+    wanted: &SetupSettings,
+    deadline: Instant,
+) -> anyhow::Result<bool> {
     let settings = topic_settings(wanted);
     let replication = TopicReplication::Fixed(wanted.kafka_replication_factor);
     let mut topic = NewTopic::new(name, wanted.kafka_topic_partitions, replication);
@@ -191,7 +216,8 @@ async fn create(admin: &Admin, name: &str, wanted: &SetupSettings) -> anyhow::Re
         topic = topic.set(setting, value);
     }
     let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
-    match admin.create_topics([&topic], &options).await?.pop() {
+    let ask = || admin.create_topics([&topic], &options);
+    match answered(deadline, ask).await?.pop() {
         Some(Ok(_)) => Ok(true),
         Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(false),
         Some(Err((_, code))) => bail!(
@@ -225,10 +251,13 @@ fn topic_settings(wanted: &SetupSettings) -> BTreeMap<&'static str, String> {
 }
 
 /// Reads the settings of a topic.
-async fn settings_of(admin: &Admin, name: &str) -> anyhow::Result<BTreeMap<String, String>> {
-    let results = admin
-        .describe_configs([&ResourceSpecifier::Topic(name)], &AdminOptions::new())
-        .await?;
+async fn settings_of(
+    admin: &Admin,
+    name: &str,
+    deadline: Instant,
+) -> anyhow::Result<BTreeMap<String, String>> {
+    let (topic, options) = ([ResourceSpecifier::Topic(name)], AdminOptions::new());
+    let results = answered(deadline, || admin.describe_configs(&topic, &options)).await?;
     let resource = results
         .into_iter()
         .next()
@@ -268,6 +297,7 @@ fn differences(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     fn wanted(copies: i32) -> SetupSettings {
         SetupSettings {
@@ -283,6 +313,24 @@ mod tests {
             .into_iter()
             .map(|(k, v)| (k.to_owned(), v))
             .collect()
+    }
+
+    #[tokio::test]
+    async fn kafka_is_asked_again_until_it_answers_or_the_time_is_over() {
+        let closed = || KafkaError::AdminOp(RDKafkaErrorCode::BrokerDestroy);
+        let asked = AtomicU32::new(0);
+        let third_time = async || match asked.fetch_add(1, Ordering::Relaxed) {
+            2 => Ok("created"),
+            _ => Err(closed()),
+        };
+        let soon = Instant::now() + Duration::from_mins(1);
+        assert_eq!(answered(soon, third_time).await.unwrap(), "created");
+        let never = async || KafkaResult::<()>::Err(closed());
+        let over = answered(Instant::now(), never).await.unwrap_err();
+        assert_eq!(over.to_string(), closed().to_string());
+        // What is wrong with the question stays wrong.
+        let wrong = async || KafkaResult::<()>::Err(KafkaError::Canceled);
+        assert!(answered(soon, wrong).await.is_err());
     }
 
     #[test]
