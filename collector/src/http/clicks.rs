@@ -2,7 +2,7 @@
 //! memory ([`crate::counters`]), and a click is an event like any other.
 
 use super::docs::{OfClick, OfTotals};
-use super::keep::{self, Row, Wait, Waiting};
+use super::keep::{self, Wait, Waiting};
 use super::reply::{self, Refused};
 use crate::{Clicks, Collector, Counter, Draft};
 use axum::Router;
@@ -113,7 +113,8 @@ fn totals(collector: &Collector, answer: impl FnOnce(Clicks) -> Response) -> Res
     put, path = "/api/clicks/{counter}", tag = "counters", operation_id = "click",
     params(("counter" = Counter, Path), Waiting),
     responses(
-        (status = 200, description = "Kept", body = Option<Row>),
+        // OpenAPI has no words for a body that may be left out.
+        (status = 200, description = "Kept. Empty, or JSON with `stored`, `partition` and `offset` when it was waited for."),
         (status = 400, description = "Any other method: only GET and PUT allowed", body = String, content_type = "text/plain"),
         (status = 404, description = "There are three", body = reply::Problem, content_type = "application/problem+json"),
         OfClick
