@@ -17,7 +17,7 @@ ROWS_S=60
 failed=0 ran=' '
 # example FILE EVENTS COMMAND…: the command ends well, and so many events of a person of its own become rows.
 example() {
-  local file=$1 events=$2 began=$SECONDS rows=none
+  local file=$1 events=$2 began rows=none
   shift 2
   ran="$ran$file "
   export USER_ID="example $file $$"
@@ -26,6 +26,7 @@ example() {
     failed=$((failed + 1))
     return
   fi
+  began=$SECONDS
   while [ $((SECONDS - began)) -lt "$ROWS_S" ]; do
     rows=$(bash start_script.sh psql -XAtqc "SELECT count(*) FROM events WHERE username = '$USER_ID'")
     [ "$rows" != "$events" ] || break
