@@ -299,7 +299,7 @@ impl Collector {
                     place: place.map_or(Place::Spool, in_kafka),
                 },
                 // A message that has timed out may still wait for its turn.
-                json: Arc::unwrap_or_clone(record.message).json,
+                json: Arc::unwrap_or_clone(record.message).into_json(),
             })
             .collect())
     }
@@ -317,12 +317,12 @@ impl Collector {
             };
             let enriched = enrich(draft, stamp)?;
             Ok(Record {
-                message: Arc::new(Message {
-                    key: enriched.event.key(),
-                    json: enriched.json,
-                    event_type: enriched.event.event_type,
-                    event_id: enriched.event.event_id,
-                }),
+                message: Arc::new(Message::new(
+                    enriched.event.event_id,
+                    enriched.event.event_type.as_str(),
+                    &enriched.event.key(),
+                    enriched.json,
+                )),
                 boot,
                 source: enriched.event.source,
                 received_at: enriched.event.received_at,

@@ -9,7 +9,6 @@ use crate::lane::{Handed, Lane, Rests};
 use crate::request::{Delivered, Outcome, Ticket};
 use crate::telemetry::{Brokers, METERS};
 use config::LINGER;
-use domain::event::EventType;
 use domain::wire;
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
@@ -30,11 +29,25 @@ const MIN_IN_SYNC: usize = 2;
 /// What Kafka gets of one event.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Message {
-    pub key: String,
-    pub json: String,
-    pub event_type: EventType,
     pub event_id: Uuid,
+    /// The value, the key and the event's type, one after the other. Tens of thousands are under way under load, and
+    /// each piece of memory of its own would be waited for when it is read again.
+    text: String,
+    /// Where the value ends.
+    json: usize,
+    /// Where the key ends.
+    key: usize,
 }
+
+/// What a batch needs for a message besides value, key and type, at most: 36 bytes for their lengths, the time and the
+/// place (`RD_KAFKAP_MESSAGE_V2_MAX_OVERHEAD`), the headers' names, their other values, and two lengths of each.
+const FRAMING: usize = 36
+    + wire::HEADER_EVENT.len()
+    + wire::HEADER_EVENT_ID.len()
+    + wire::HEADER_SCHEMA.len()
+    + uuid::fmt::Hyphenated::LENGTH
+    + 10
+    + 6 * 2;
 
 /// With so many messages under way or waiting there is enough for large batches: lanes then rest,
 const BUSY: usize = 100;
@@ -43,8 +56,13 @@ const BUSY_FOR: Duration = Duration::from_millis(100);
 /// How long a lane rests, counted from the beginning of one batch to that of the next: so many times as
 /// long as Kafka took for the first,
 const REST_ROUNDS: u32 = 3;
-/// and no longer than this.
+/// and no longer than this,
 const REST_MAX: Duration = Duration::from_millis(25);
+/// or than this, where a batch has so many messages that they come in batches, too, each of which waits for its slowest:
+/// then there is little to lose, and larger batches are less work for the brokers.
+const REST_MAX_LARGE: Duration = Duration::from_millis(40);
+/// From so many messages on a batch is large.
+const LARGE: usize = 500;
 /// How often lanes that rest are looked at.
 const REST_LOOK: Duration = Duration::from_millis(2);
 /// How long one wait for answers lasts.
@@ -153,12 +171,12 @@ impl Client {
 
     /// Hands messages over without waiting; the answers come through the tickets, at once for what the
     /// client does not take.
-    pub fn send<'a>(&self, messages: impl Iterator<Item = (&'a Arc<Message>, Ticket)>) {
+    pub fn send<'a>(&self, messages: impl ExactSizeIterator<Item = (&'a Arc<Message>, Ticket)>) {
         let (lanes, now) = (self.lanes(), Instant::now());
         let context = self.sender.context();
+        context.opened(messages.len(), now);
         for (message, ticket) in messages {
-            context.opened(now);
-            let lane = &lanes[lane_of(&message.key, lanes.len())];
+            let lane = &lanes[lane_of(message.key(), lanes.len())];
             let parcel = Parcel {
                 message: Arc::clone(message),
                 label: Label {
@@ -167,7 +185,7 @@ impl Client {
                 },
             };
             let send = |parcel, _| context.hand_over(&self.sender, parcel);
-            if lane.enter(parcel, message.size(), now, send) == Rests::Yes {
+            if lane.enter(parcel, message.size_in_batch(), now, send) == Rests::Yes {
                 context.rests.notify_one();
             }
         }
@@ -288,9 +306,50 @@ impl Drop for Client {
 }
 
 impl Message {
+    /// The message of an event; `json` may have room for what else it will hold.
+    pub fn new(event_id: Uuid, event_type: &str, key: &str, json: String) -> Self {
+        let mut text = json;
+        let json = text.len();
+        text.push_str(key);
+        let key = text.len();
+        text.push_str(event_type);
+        Self {
+            event_id,
+            text,
+            json,
+            key,
+        }
+    }
+
+    /// The value.
+    pub fn json(&self) -> &str {
+        &self.text[..self.json]
+    }
+
+    /// The key.
+    pub fn key(&self) -> &str {
+        &self.text[self.json..self.key]
+    }
+
+    /// The event's type.
+    pub fn event_type(&self) -> &str {
+        &self.text[self.key..]
+    }
+
+    /// The value alone.
+    pub fn into_json(mut self) -> String {
+        self.text.truncate(self.json);
+        self.text
+    }
+
     /// Bytes of key and value.
     pub const fn size(&self) -> usize {
-        self.key.len() + self.json.len()
+        self.key
+    }
+
+    /// At most how many bytes it takes in a batch.
+    pub const fn size_in_batch(&self) -> usize {
+        self.text.len() + FRAMING
     }
 }
 
@@ -301,12 +360,12 @@ impl Context {
         let mut id = Uuid::encode_buffer();
         let id = message.event_id.as_hyphenated().encode_lower(&mut id);
         let headers = OwnedHeaders::new_with_capacity(3)
-            .insert(header(wire::HEADER_EVENT, message.event_type.as_str()))
+            .insert(header(wire::HEADER_EVENT, message.event_type()))
             .insert(header(wire::HEADER_EVENT_ID, id))
             .insert(header(wire::HEADER_SCHEMA, &self.schema));
         let record = BaseRecord::with_opaque_to(&self.topic, Box::new(label))
-            .key(message.key.as_str())
-            .payload(message.json.as_str())
+            .key(message.key())
+            .payload(message.json())
             .headers(headers);
         match sender.send(record) {
             Ok(()) => Handed::UnderWay,
@@ -338,9 +397,9 @@ impl Context {
         ticket.settle(outcome);
     }
 
-    /// Counts a message that has come.
-    fn opened(&self, now: Instant) {
-        if self.open.fetch_add(1, Ordering::Relaxed) >= BUSY {
+    /// Counts messages that have come.
+    fn opened(&self, messages: usize, now: Instant) {
+        if self.open.fetch_add(messages, Ordering::Relaxed) + messages > BUSY {
             let until = self.millis(now + BUSY_FOR);
             self.busy_until.store(until, Ordering::Relaxed);
         }
@@ -356,9 +415,14 @@ impl Context {
     }
 
     /// How long after the beginning of a batch that took so long until `now` the next one may begin.
-    fn pace(&self, now: Instant, took: Duration) -> Duration {
+    fn pace(&self, now: Instant, took: Duration, messages: usize) -> Duration {
         if self.is_busy(now) {
-            (took * REST_ROUNDS).min(REST_MAX)
+            let most = if messages < LARGE {
+                REST_MAX
+            } else {
+                REST_MAX_LARGE
+            };
+            (took * REST_ROUNDS).min(most)
         } else {
             Duration::ZERO
         }
@@ -407,7 +471,7 @@ impl ProducerContext for Context {
         };
         self.settle(ticket, outcome);
         let send = |parcel, since| self.hand_over_late(parcel, since);
-        let pace = |now, took| self.pace(now, took);
+        let pace = |now, took, messages| self.pace(now, took, messages);
         if lane.answered(Instant::now, pace, send) == Rests::Yes {
             self.rests.notify_one();
         }

@@ -8,7 +8,8 @@
 //! time. So it is never given what it would have to hold back.
 //!
 //! Under load a lane also rests between two batches. Brokers work per request far more than per event:
-//! each batch is one request to the leader and one from each replica.
+//! each batch is one request to the leader and one from each replica. Where a whole batch waits already there is
+//! nothing to rest for.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,8 +17,8 @@ use std::time::{Duration, Instant};
 
 /// The most messages of a batch: librdkafka's own limit (`batch.num.messages`).
 const BATCH_MESSAGES: usize = 10_000;
-/// The most bytes of a batch, below librdkafka's limit (`batch.size`, 1 MB), which counts headers too.
-const BATCH_BYTES: usize = 700_000;
+/// The most bytes of a batch, headers and all, as librdkafka counts them; it sends up to 1 MB at once (`batch.size`).
+const BATCH_BYTES: usize = 990_000;
 
 /// What one partition has under way, and what waits for it. Something waits only while a batch is under way,
 /// or while the lane rests.
@@ -45,6 +46,8 @@ struct Batch {
     began: Instant,
     messages: usize,
     bytes: usize,
+    /// It could not take all that waited.
+    full: bool,
 }
 
 #[derive(Debug)]
@@ -123,12 +126,12 @@ impl<T> Lane<T> {
     }
 
     /// An item that was under way has its answer. When it was the last one, what waits is sent, or the
-    /// lane rests: `pace` gets the time and how long the batch took, and says how long after its beginning the next one
-    /// may begin.
+    /// lane rests: `pace` gets the time, how long the batch took and how many messages it had, and says how long after
+    /// its beginning the next one may begin.
     pub fn answered(
         &self,
         now: impl FnOnce() -> Instant,
-        pace: impl FnOnce(Instant, Duration) -> Duration,
+        pace: impl FnOnce(Instant, Duration, usize) -> Duration,
         send: impl FnMut(T, Instant) -> Handed,
     ) -> Rests {
         let mut state = self.lock();
@@ -136,11 +139,11 @@ impl<T> Lane<T> {
         if state.under_way > 0 {
             return Rests::No;
         }
-        let (now, began) = (now(), state.batch.began);
-        state.rest = if state.retired {
+        let (now, began, messages) = (now(), state.batch.began, state.batch.messages);
+        state.rest = if state.retired || state.has_whole_batch() {
             now
         } else {
-            began + pace(now, now.saturating_duration_since(began))
+            began + pace(now, now.saturating_duration_since(began), messages)
         };
         state.next_batch(now, send)
     }
@@ -184,6 +187,7 @@ impl<T> State<T> {
         self.batch = Batch::new(now);
         while let Some(next) = self.waiting.front() {
             if !self.batch.has_room(next.bytes) {
+                self.batch.full = true;
                 break;
             }
             let Some(next) = self.waiting.pop_front() else {
@@ -194,6 +198,11 @@ impl<T> State<T> {
             }
         }
         Rests::No
+    }
+
+    /// Whether as much waits as the last batch took, which was full.
+    fn has_whole_batch(&self) -> bool {
+        self.batch.full && self.waiting.len() >= self.batch.messages
     }
 
     fn add(&mut self, bytes: usize) {
@@ -209,6 +218,7 @@ impl Batch {
             began,
             messages: 0,
             bytes: 0,
+            full: false,
         }
     }
 
@@ -257,7 +267,7 @@ mod tests {
 
         fn answered(&self, micros: u64) -> Rests {
             let now = self.began + Duration::from_micros(micros);
-            let pace = |_, _| Duration::from_micros(self.pace.get());
+            let pace = |_, _, _| Duration::from_micros(self.pace.get());
             self.lane.answered(|| now, pace, |item, _| self.send(item))
         }
 
@@ -349,6 +359,30 @@ mod tests {
     }
 
     #[test]
+    fn a_lane_in_which_a_whole_batch_waits_does_not_rest() {
+        let tried = Tried::new();
+        tried.pace.set(50_000);
+        tried.enter(0, 1, 0);
+        // Three to a batch.
+        for item in 1..=7 {
+            tried.enter(item, BATCH_BYTES / 3, 2_000);
+        }
+        assert_eq!(tried.answered(3_000), Rests::Yes, "one was not full");
+        tried.go_on(50_000, false);
+        assert_eq!(tried.sent(), [0, 1, 2, 3]);
+        let answer_three = |micros| {
+            tried.answered(micros);
+            tried.answered(micros);
+            tried.answered(micros)
+        };
+        assert_eq!(answer_three(60_000), Rests::No);
+        assert_eq!(tried.sent(), [0, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(answer_three(70_000), Rests::Yes, "one waits");
+        tried.go_on(110_000, false);
+        assert_eq!(tried.sent().len(), 8);
+    }
+
+    #[test]
     fn what_cannot_be_sent_holds_nothing_up() {
         let lane = Lane::new(OPEN_FOR);
         let now = Instant::now();
@@ -371,7 +405,7 @@ mod tests {
                 Handed::Not
             }
         };
-        lane.answered(|| later, |_, _| Duration::ZERO, send);
+        lane.answered(|| later, |_, _, _| Duration::ZERO, send);
         assert_eq!(left, [2, 3, 4, 5]);
     }
 

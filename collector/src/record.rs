@@ -55,14 +55,9 @@ impl Record {
         let received_at = DateTime::from_timestamp_micros(i64::from_le_bytes(take(&mut bytes)?))?;
         let event_type = EventType::parse(take_text(&mut bytes)?).ok()?;
         let source = Source::from_name(take_text(&mut bytes)?)?;
-        let key = take_text(&mut bytes)?.to_owned();
+        let key = take_text(&mut bytes)?;
         let json = take_text(&mut bytes)?.to_owned();
-        let message = Arc::new(Message {
-            key,
-            json,
-            event_type,
-            event_id,
-        });
+        let message = Arc::new(Message::new(event_id, event_type.as_str(), key, json));
         bytes.is_empty().then_some(Self {
             message,
             boot,
@@ -74,22 +69,22 @@ impl Record {
     /// What the live counters count it for before it is a row; nothing for what the tracker saw, which is mostly a
     /// copy of what the shop saw.
     pub fn clicks(&self) -> Clicks {
-        let event_type = self.message.event_type.as_str();
+        let event_type = self.message.event_type();
         if self.source == Source::Tracker || Counter::of(event_type).is_none() {
             return Clicks::default();
         }
         // Every message that was accepted says how many; one click is the least that any stands for.
-        let count = serde_json::from_str::<Counted>(&self.message.json).map_or(1, |m| m.count);
+        let count = serde_json::from_str::<Counted>(self.message.json()).map_or(1, |m| m.count);
         Clicks::of(event_type, count)
     }
 
     fn texts(&self) -> [&str; 4] {
         let message = &self.message;
         [
-            message.event_type.as_str(),
+            message.event_type(),
             self.source.as_str(),
-            &message.key,
-            &message.json,
+            message.key(),
+            message.json(),
         ]
     }
 }
@@ -121,16 +116,23 @@ pub(crate) mod tests {
     /// A record of this number.
     pub(crate) fn record(number: u32) -> Record {
         Record {
-            message: Arc::new(Message {
-                key: format!("visitor {}", number % 7),
-                json: format!(r#"{{"number":{number}}}"#),
-                event_type: EventType::parse("click").unwrap(),
-                event_id: Uuid::from_u128(number.into()),
-            }),
+            message: Arc::new(Message::new(
+                Uuid::from_u128(number.into()),
+                "click",
+                &format!("visitor {}", number % 7),
+                format!(r#"{{"number":{number}}}"#),
+            )),
             boot: Uuid::from_u128(1),
             source: Source::Shop,
             received_at: DateTime::from_timestamp_micros(1_790_000_000_000_000).unwrap()
                 + chrono::TimeDelta::microseconds(number.into()),
+        }
+    }
+
+    fn of_type(event_type: &str, json: &str) -> Record {
+        Record {
+            message: Arc::new(Message::new(Uuid::nil(), event_type, "ann", json.into())),
+            ..record(0)
         }
     }
 
@@ -152,18 +154,11 @@ pub(crate) mod tests {
 
     #[test]
     fn a_record_counts_for_the_clicks_that_its_message_says() {
-        let of = |event_type: &str, json: &str| {
-            let mut record = record(0);
-            let message = Arc::make_mut(&mut record.message);
-            message.event_type = EventType::parse(event_type).unwrap();
-            message.json = json.to_owned();
-            record.clicks()
-        };
+        let of = |event_type: &str, json: &str| of_type(event_type, json).clicks();
         assert_eq!(of("buy", r#"{"a":{"count":2},"count":17}"#).buy, 17);
         assert_eq!(of("item_click", "{}").item, 1);
         assert_eq!(of("page_view", r#"{"count":17}"#), Clicks::default());
-        let mut seen = record(0);
-        Arc::make_mut(&mut seen.message).event_type = EventType::parse("buy").unwrap();
+        let mut seen = of_type("buy", r#"{"number":0}"#);
         assert_eq!(seen.clicks(), Clicks::of("buy", 1));
         seen.source = Source::Tracker;
         assert_eq!(seen.clicks(), Clicks::default());
@@ -179,12 +174,7 @@ pub(crate) mod tests {
             source in 0..Source::ALL.len(),
         ) {
             let record = Record {
-                message: Arc::new(Message {
-                    key,
-                    json,
-                    event_id: Uuid::from_u128(ids[0]),
-                    event_type: record(0).message.event_type.clone(),
-                }),
+                message: Arc::new(Message::new(Uuid::from_u128(ids[0]), "click", &key, json)),
                 boot: Uuid::from_u128(ids[1]),
                 source: Source::ALL[source],
                 received_at: DateTime::from_timestamp_micros(micros).unwrap(),

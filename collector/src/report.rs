@@ -11,7 +11,6 @@ use crate::producer::Producer;
 use crate::spool::Spool;
 use crate::tally::{Tally, Totals};
 use chrono::{SubsecRound as _, Utc};
-use domain::EventType;
 use domain::report::{BootReport, COLLECTOR_REPORT, CollectorReport, SpoolReport};
 use std::sync::Arc;
 use std::time::Duration;
@@ -116,14 +115,11 @@ impl Reporter {
     }
 }
 
-/// The report's message; there is always one, since its JSON is text and its type is a good name.
+/// The report's message; there is always one, since its JSON is text.
 fn message(report: &CollectorReport) -> Option<Message> {
-    Some(Message {
-        key: report.reporter.to_string(),
-        json: String::from_utf8(report.encode()).ok()?,
-        event_type: EventType::parse(COLLECTOR_REPORT).ok()?,
-        event_id: Uuid::now_v7(),
-    })
+    let json = String::from_utf8(report.encode()).ok()?;
+    let key = report.reporter.to_string();
+    Some(Message::new(Uuid::now_v7(), COLLECTOR_REPORT, &key, json))
 }
 
 #[cfg(test)]
@@ -139,9 +135,9 @@ mod tests {
             boots: vec![Tally::default().report(Uuid::from_u128(7))],
         };
         let message = message(&report).unwrap();
-        assert_eq!(message.key, Uuid::from_u128(7).to_string());
-        assert_eq!(message.event_type.as_str(), "collector_report");
-        let read = CollectorReport::decode(message.json.as_bytes());
+        assert_eq!(message.key(), Uuid::from_u128(7).to_string());
+        assert_eq!(message.event_type(), "collector_report");
+        let read = CollectorReport::decode(message.json().as_bytes());
         assert_eq!(read, Some(Ok(report)));
     }
 }

@@ -64,7 +64,7 @@ pub(crate) fn open(
     messages: usize,
     room: Option<Room>,
     count: Option<Count>,
-) -> (impl Iterator<Item = Ticket>, Answers) {
+) -> (impl ExactSizeIterator<Item = Ticket>, Answers) {
     let (answer, complete) = oneshot::channel();
     let request = Arc::new(Request {
         open: Mutex::new(Open {

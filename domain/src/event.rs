@@ -5,6 +5,7 @@ use crate::reject::Reject;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use uuid::Uuid;
 
 /// The most characters of each text field; beyond it an event is refused, never cut.
@@ -188,11 +189,11 @@ pub struct Event {
 
 impl Event {
     /// The Kafka key: one visitor's events share it, and so a partition and its order.
-    pub fn key(&self) -> String {
+    pub fn key(&self) -> Cow<'_, str> {
         match (&self.username, &self.session_id) {
-            (Some(username), _) => username.clone(),
-            (None, Some(session)) => session.clone(),
-            (None, None) => self.event_id.to_string(),
+            (Some(username), _) => username.into(),
+            (None, Some(session)) => session.into(),
+            (None, None) => self.event_id.to_string().into(),
         }
     }
 

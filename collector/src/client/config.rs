@@ -5,8 +5,10 @@ use rdkafka::config::ClientConfig;
 use service::settings::KafkaSettings;
 use std::time::Duration;
 
-/// How long librdkafka waits for more before it sends: long enough for a whole batch to be handed over.
-pub(super) const LINGER: Duration = Duration::from_millis(2);
+/// How long librdkafka waits for more before it sends; 5 ms is its own choice and that of Kafka's client since 4.0. It
+/// has to be long enough for a whole batch to be handed over, at a microsecond or two for each message: what comes
+/// later is held back, and librdkafka's thread polls without a pause meanwhile.
+pub(super) const LINGER: Duration = Duration::from_millis(5);
 
 /// The client's settings: each acknowledged message is on min-ISR replicas, once and in order.
 pub(crate) fn config(

@@ -16,9 +16,11 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::{Reject, Source};
+use serde::de::{self, Deserializer as _, Error as _, SeqAccess};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use std::fmt;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -177,8 +179,8 @@ pub(super) async fn post(State(collector): State<Collector>, request: Request) -
         Err(error) => return refuse(error.into()),
     };
     let (visitor, wait) = (Visitor::of(&head), Wait::of(&head.uri));
-    if let Some(events) = all_read(&body)
-        && let Some(answer) = keep_all(&collector, events, visitor, wait).await
+    if let Some((drafts, ids)) = all_read(&body, |draft| visitor.sent(draft))
+        && let Some(answer) = keep_all(&collector, drafts, ids, wait).await
     {
         return answer;
     }
@@ -207,14 +209,10 @@ async fn keep_one(
 /// Keeps events that are all good; none is kept, and nothing is said, when one breaks a rule.
 async fn keep_all(
     collector: &Collector,
-    events: Vec<Read>,
-    visitor: Visitor<'_>,
+    drafts: Vec<Draft>,
+    ids: Vec<Option<String>>,
     wait: Wait,
 ) -> Option<Response> {
-    let (drafts, ids): (Vec<_>, Vec<_>) = events
-        .into_iter()
-        .map(|(draft, id)| (visitor.sent(draft), id))
-        .unzip();
     match keep::all(collector, drafts, wait).await {
         Ok(kept) => {
             let queued = |(id, (event_id, row))| Outcome::queued(id, event_id, row);
@@ -266,18 +264,41 @@ fn refuse(refused: Refused) -> Response {
     }
 }
 
-/// The events of an array in which nothing is wrong so far, as most are; read in one go. Of others [`sent`] tells
-/// what is wrong, and with which event.
-pub(super) fn all_read(body: &[u8]) -> Option<Vec<Read>> {
+/// The events of an array in which nothing is wrong so far, as most are, read in one go; `each` gets a draft while it
+/// is at hand. Of other bodies [`sent`] tells what is wrong, and with which event.
+pub(super) fn all_read(body: &[u8], each: impl Fn(Draft) -> Draft) -> Option<All> {
     // Then no event in it can be too large.
     if body.len() > EVENT_MAX_BYTES {
         return None;
     }
     let text = std::str::from_utf8(body).ok()?;
-    let events: Vec<Object<Given<'_>>> = serde_json::from_str(text).ok()?;
-    let read = |Object(event)| draft(event).ok();
-    (!events.is_empty() && events.len() <= BATCH_MAX_EVENTS)
-        .then(|| events.into_iter().map(read).collect())?
+    let mut json = serde_json::Deserializer::from_str(text);
+    let all = json.deserialize_seq(OneByOne(each)).ok()?;
+    json.end().ok()?;
+    (1..=BATCH_MAX_EVENTS).contains(&all.0.len()).then_some(all)
+}
+
+/// The drafts of a batch, and of each what [`Read`] has besides.
+type All = (Vec<Draft>, Vec<Option<String>>);
+
+struct OneByOne<F>(F);
+
+impl<'de, F: Fn(Draft) -> Draft> de::Visitor<'de> for OneByOne<F> {
+    type Value = All;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an array of events")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut events: A) -> Result<All, A::Error> {
+        let mut all = All::default();
+        while let Some(Object(event)) = events.next_element::<Object<Given<'_>>>()? {
+            let (draft, id) = draft(event).map_err(A::Error::custom)?;
+            all.0.push(self.0(draft));
+            all.1.push(id);
+        }
+        Ok(all)
+    }
 }
 
 /// Takes a body apart.
@@ -381,8 +402,8 @@ mod tests {
             Sent::Batch(events) => events.into_iter().map(read_item).collect(),
         };
         // Read in one go, it is the same or nothing.
-        if let Some(all) = all_read(body.as_bytes()) {
-            let all: Vec<_> = all.into_iter().map(Ok).collect();
+        if let Some((drafts, ids)) = all_read(body.as_bytes(), |draft| draft) {
+            let all: Vec<_> = drafts.into_iter().zip(ids).map(Ok).collect();
             assert_eq!(all, read);
         } else if !body.contains("batch") {
             assert!(read.iter().any(Result::is_err));
@@ -465,7 +486,7 @@ mod tests {
     #[case(&format!(r#"{{"x":"{}"}}"#, "x".repeat(32 * 1024)), Refused::TooLarge)]
     fn what_is_no_event_and_no_batch_is_refused(#[case] body: &str, #[case] refused: Refused) {
         assert_eq!(sent(body.as_bytes()).unwrap_err(), refused);
-        assert_eq!(all_read(body.as_bytes()), None);
+        assert_eq!(all_read(body.as_bytes(), |draft| draft), None);
     }
 
     #[test]

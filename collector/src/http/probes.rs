@@ -86,7 +86,8 @@ pub fn events(body: &[u8]) {
                 }
             }
             // Read in one go, they are the same events.
-            if let Some(all) = events::all_read(body) {
+            if let Some((drafts, ids)) = events::all_read(body, |draft| draft) {
+                let all = drafts.into_iter().zip(ids).collect();
                 let each = items.iter().map(|item| events::read_item(item));
                 assert_eq!(each.collect::<Result<Vec<_>, _>>(), Ok(all));
             }

@@ -201,7 +201,7 @@ impl Batch {
         while batch.records.len() < BATCH_EVENTS && bytes < BATCH_BYTES {
             match reader.next()? {
                 Some(Item::Record(record, size)) => {
-                    bytes += record.message.json.len();
+                    bytes += record.message.json().len();
                     batch.records.push(*record);
                     batch.end += size;
                 }

@@ -98,14 +98,14 @@ fn made_of(texts: &[u8]) -> Vec<Record> {
     let texts = texts.split(|byte| *byte == b'\n').take(RECORDS_MAX);
     let record = |(number, text): (u128, &[u8])| {
         let text = String::from_utf8_lossy(text).replace('\0', "");
-        let key = text.chars().take(20).collect();
+        let key: String = text.chars().take(20).collect();
         Record {
-            message: Arc::new(Message {
-                key,
-                json: format!("{{{text}}}"),
-                event_type: EventType::parse(EventType::BUY).expect("a type"),
-                event_id: Uuid::from_u128(number),
-            }),
+            message: Arc::new(Message::new(
+                Uuid::from_u128(number),
+                EventType::BUY,
+                &key,
+                format!("{{{text}}}"),
+            )),
             boot: Uuid::from_u128(number + 1),
             source: Source::Track,
             received_at: DateTime::UNIX_EPOCH,

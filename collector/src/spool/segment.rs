@@ -238,7 +238,12 @@ mod tests {
     #[test]
     fn records_larger_than_a_piece_are_read_whole() {
         let mut large = record(1);
-        Arc::make_mut(&mut large.message).json = format!("{{{}}}", "x".repeat(PIECE - 500));
+        large.message = Arc::new(crate::client::Message::new(
+            large.message.event_id,
+            "click",
+            "a visitor",
+            format!("{{{}}}", "x".repeat(PIECE - 500)),
+        ));
         let mut bytes = Vec::new();
         for record in [&record(0), &large, &large, &record(2)] {
             frame::write(&mut bytes, |bytes| record.write(bytes));

@@ -70,7 +70,7 @@ fn records() -> Vec<Ready> {
                 all.insert(Header { key, value })
             });
         Ready {
-            key: event.key(),
+            key: event.key().into_owned(),
             json: wire::encode(&event),
             headers,
         }

@@ -50,13 +50,13 @@ async fn write_backlog(world: &World, events: i64) -> Backlog {
     for n in 0..events {
         let event = event(n, now);
         carts += i64::from(event.choice.is_some());
-        messages.push((event.key(), wire::encode(&event)));
+        messages.push((event.key().into_owned(), wire::encode(&event)));
         if event.client_id && n % 250 == 0 {
             let again = Event {
                 received_at: event.received_at + TimeDelta::microseconds(1),
                 ..event
             };
-            messages.push((again.key(), wire::encode(&again)));
+            messages.push((again.key().into_owned(), wire::encode(&again)));
         }
     }
     let records = i64::try_from(messages.len()).unwrap();
