@@ -34,14 +34,14 @@ pub(crate) struct Message {
     /// each piece of memory of its own would be waited for when it is read again.
     text: String,
     /// Where the value ends.
-    json: usize,
+    json_end: usize,
     /// Where the key ends.
-    key: usize,
+    key_end: usize,
 }
 
-/// What a batch needs for a message besides value, key and type, at most: 36 bytes for their lengths, the time and the
-/// place (`RD_KAFKAP_MESSAGE_V2_MAX_OVERHEAD`), the headers' names, their other values, and two lengths of each.
-const FRAMING: usize = 36
+/// What a batch needs for a message besides value, key and type, at most: 36 bytes for lengths, attributes, time and
+/// offset (`RD_KAFKAP_MESSAGE_V2_MAX_OVERHEAD`), the headers' names, their other values, and two lengths of each.
+const RECORD_OVERHEAD_MAX: usize = 36
     + wire::HEADER_EVENT.len()
     + wire::HEADER_EVENT_ID.len()
     + wire::HEADER_SCHEMA.len()
@@ -58,8 +58,8 @@ const BUSY_FOR: Duration = Duration::from_millis(100);
 const REST_ROUNDS: u32 = 3;
 /// and no longer than this,
 const REST_MAX: Duration = Duration::from_millis(25);
-/// or than this, where a batch has so many messages that they come in batches, too, each of which waits for its slowest:
-/// then there is little to lose, and larger batches are less work for the brokers.
+/// or than this after a large batch. Most likely its messages came many at a time, and such a request waits for its
+/// slowest message anyway; larger batches are less work for the brokers.
 const REST_MAX_LARGE: Duration = Duration::from_millis(40);
 /// From so many messages on a batch is large.
 const LARGE: usize = 500;
@@ -306,50 +306,51 @@ impl Drop for Client {
 }
 
 impl Message {
-    /// The message of an event; `json` may have room for what else it will hold.
+    /// The message of an event. `json` had better have room for key and type; else it is moved.
     pub fn new(event_id: Uuid, event_type: &str, key: &str, json: String) -> Self {
         let mut text = json;
-        let json = text.len();
+        text.reserve_exact(key.len() + event_type.len());
+        let json_end = text.len();
         text.push_str(key);
-        let key = text.len();
+        let key_end = text.len();
         text.push_str(event_type);
         Self {
             event_id,
             text,
-            json,
-            key,
+            json_end,
+            key_end,
         }
     }
 
     /// The value.
     pub fn json(&self) -> &str {
-        &self.text[..self.json]
+        &self.text[..self.json_end]
     }
 
     /// The key.
     pub fn key(&self) -> &str {
-        &self.text[self.json..self.key]
+        &self.text[self.json_end..self.key_end]
     }
 
     /// The event's type.
     pub fn event_type(&self) -> &str {
-        &self.text[self.key..]
+        &self.text[self.key_end..]
     }
 
     /// The value alone.
     pub fn into_json(mut self) -> String {
-        self.text.truncate(self.json);
+        self.text.truncate(self.json_end);
         self.text
     }
 
     /// Bytes of key and value.
     pub const fn size(&self) -> usize {
-        self.key
+        self.key_end
     }
 
     /// At most how many bytes it takes in a batch.
     pub const fn size_in_batch(&self) -> usize {
-        self.text.len() + FRAMING
+        self.text.len() + RECORD_OVERHEAD_MAX
     }
 }
 
@@ -417,12 +418,7 @@ impl Context {
     /// How long after the beginning of a batch that took so long until `now` the next one may begin.
     fn pace(&self, now: Instant, took: Duration, messages: usize) -> Duration {
         if self.is_busy(now) {
-            let most = if messages < LARGE {
-                REST_MAX
-            } else {
-                REST_MAX_LARGE
-            };
-            (took * REST_ROUNDS).min(most)
+            rest(took, messages)
         } else {
             Duration::ZERO
         }
@@ -478,6 +474,16 @@ impl ProducerContext for Context {
     }
 }
 
+/// How long after its beginning a batch of so many messages, which took so long, may be followed under load.
+fn rest(took: Duration, messages: usize) -> Duration {
+    let most = if messages < LARGE {
+        REST_MAX
+    } else {
+        REST_MAX_LARGE
+    };
+    (took * REST_ROUNDS).min(most)
+}
+
 fn lanes(count: usize) -> Lanes {
     // What comes when librdkafka may be sending already would have to wait there.
     (0..count)
@@ -517,6 +523,36 @@ fn header<'a>(key: &'a str, value: &'a str) -> Header<'a, &'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[rstest::rstest]
+    #[case::as_kafka_took(4, 1, 12)]
+    #[case::small(30, LARGE - 1, 25)]
+    #[case::large(30, LARGE, 40)]
+    #[case::large_and_quick(4, LARGE, 12)]
+    fn a_lane_rests_as_long_as_its_batch_lets_it(
+        #[case] took: u64,
+        #[case] messages: usize,
+        #[case] rested: u64,
+    ) {
+        let took = Duration::from_millis(took);
+        assert_eq!(rest(took, messages), Duration::from_millis(rested));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_message_gives_back_what_it_was_made_of(
+            event_type in ".{1,64}",
+            key in ".{0,40}",
+            json in ".{0,600}",
+        ) {
+            let message = Message::new(Uuid::nil(), &event_type, &key, json.clone());
+            assert_eq!(message.json(), json);
+            assert_eq!(message.key(), key);
+            assert_eq!(message.event_type(), event_type);
+            assert_eq!(message.size(), key.len() + json.len());
+            assert_eq!(message.into_json(), json);
+        }
+    }
 
     /// The hashes are the test vectors of the Java client's `Utils.murmur2`.
     #[rstest::rstest]

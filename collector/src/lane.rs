@@ -15,9 +15,10 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The most messages of a batch: librdkafka's own limit (`batch.num.messages`).
+/// The most messages of a batch: librdkafka's own limit (`batch.num.messages`), which our events are too large to reach.
 const BATCH_MESSAGES: usize = 10_000;
-/// The most bytes of a batch, headers and all, as librdkafka counts them; it sends up to 1 MB at once (`batch.size`).
+/// The most bytes of a batch, headers and all, as librdkafka counts them when it writes one of at most 1 MB
+/// (`batch.size`). What makes it send before its linger is over is 1 MB of keys and values, which no batch of ours has.
 const BATCH_BYTES: usize = 990_000;
 
 /// What one partition has under way, and what waits for it. Something waits only while a batch is under way,
@@ -36,6 +37,7 @@ struct State<T> {
     /// Until then what waits is not sent.
     rest: Instant,
     waiting: VecDeque<Waiting<T>>,
+    waiting_bytes: usize,
     /// Nobody calls [`Lane::go_on`] any more.
     retired: bool,
 }
@@ -46,8 +48,6 @@ struct Batch {
     began: Instant,
     messages: usize,
     bytes: usize,
-    /// It could not take all that waited.
-    full: bool,
 }
 
 #[derive(Debug)]
@@ -83,6 +83,7 @@ impl<T> Lane<T> {
                 batch: Batch::new(now),
                 rest: now,
                 waiting: VecDeque::new(),
+                waiting_bytes: 0,
                 retired: false,
             }),
             open_for,
@@ -109,6 +110,7 @@ impl<T> Lane<T> {
                 && state.batch.has_room(bytes)
         };
         if !goes || !state.waiting.is_empty() {
+            state.waiting_bytes += bytes;
             state.waiting.push_back(Waiting {
                 item,
                 bytes,
@@ -140,7 +142,7 @@ impl<T> Lane<T> {
             return Rests::No;
         }
         let (now, began, messages) = (now(), state.batch.began, state.batch.messages);
-        state.rest = if state.retired || state.has_whole_batch() {
+        state.rest = if state.retired {
             now
         } else {
             began + pace(now, now.saturating_duration_since(began), messages)
@@ -181,18 +183,18 @@ impl<T> State<T> {
         if self.waiting.is_empty() {
             return Rests::No;
         }
-        if now < self.rest {
+        if now < self.rest && !self.has_whole_batch() {
             return Rests::Yes;
         }
         self.batch = Batch::new(now);
         while let Some(next) = self.waiting.front() {
             if !self.batch.has_room(next.bytes) {
-                self.batch.full = true;
                 break;
             }
             let Some(next) = self.waiting.pop_front() else {
                 break;
             };
+            self.waiting_bytes -= next.bytes;
             if send(next.item, next.since) == Handed::UnderWay {
                 self.add(next.bytes);
             }
@@ -200,9 +202,9 @@ impl<T> State<T> {
         Rests::No
     }
 
-    /// Whether as much waits as the last batch took, which was full.
+    /// Whether as much waits as a batch may take.
     fn has_whole_batch(&self) -> bool {
-        self.batch.full && self.waiting.len() >= self.batch.messages
+        self.waiting.len() >= BATCH_MESSAGES || self.waiting_bytes >= BATCH_BYTES
     }
 
     fn add(&mut self, bytes: usize) {
@@ -218,7 +220,6 @@ impl Batch {
             began,
             messages: 0,
             bytes: 0,
-            full: false,
         }
     }
 
@@ -363,23 +364,28 @@ mod tests {
         let tried = Tried::new();
         tried.pace.set(50_000);
         tried.enter(0, 1, 0);
-        // Three to a batch.
-        for item in 1..=7 {
-            tried.enter(item, BATCH_BYTES / 3, 2_000);
+        // Three are a batch.
+        let third = BATCH_BYTES / 3;
+        for item in [1, 2] {
+            tried.enter(item, third, 2_000);
         }
-        assert_eq!(tried.answered(3_000), Rests::Yes, "one was not full");
-        tried.go_on(50_000, false);
-        assert_eq!(tried.sent(), [0, 1, 2, 3]);
-        let answer_three = |micros| {
-            tried.answered(micros);
-            tried.answered(micros);
-            tried.answered(micros)
-        };
-        assert_eq!(answer_three(60_000), Rests::No);
-        assert_eq!(tried.sent(), [0, 1, 2, 3, 4, 5, 6]);
-        assert_eq!(answer_three(70_000), Rests::Yes, "one waits");
-        tried.go_on(110_000, false);
-        assert_eq!(tried.sent().len(), 8);
+        assert_eq!(tried.answered(3_000), Rests::Yes);
+        tried.enter(3, third, 4_000);
+        assert_eq!(tried.go_on(4_001, false), Rests::No);
+        assert_eq!(tried.sent(), [0, 1, 2, 3], "it has rested enough");
+        for item in [4, 5, 6] {
+            tried.enter(item, third, 6_000);
+        }
+        for _ in 1..=3 {
+            tried.answered(7_000);
+        }
+        assert_eq!(tried.sent(), [0, 1, 2, 3, 4, 5, 6], "no rest at all");
+        tried.enter(7, third, 9_000);
+        for _ in 4..=6 {
+            tried.answered(10_000);
+        }
+        assert_eq!(tried.go_on(10_001, false), Rests::Yes, "one waits");
+        assert_eq!(tried.sent().len(), 7);
     }
 
     #[test]

@@ -264,40 +264,43 @@ fn refuse(refused: Refused) -> Response {
     }
 }
 
-/// The events of an array in which nothing is wrong so far, as most are, read in one go; `each` gets a draft while it
-/// is at hand. Of other bodies [`sent`] tells what is wrong, and with which event.
-pub(super) fn all_read(body: &[u8], each: impl Fn(Draft) -> Draft) -> Option<All> {
+/// The events of a small array in which nothing is wrong so far, as most batches are, read in one go; `complete` gets
+/// each draft while it is still in the processor's cache. Any other body is for [`sent`], which also tells what is wrong
+/// with which event.
+pub(super) fn all_read(body: &[u8], complete: impl Fn(Draft) -> Draft) -> Option<Drafts> {
     // Then no event in it can be too large.
     if body.len() > EVENT_MAX_BYTES {
         return None;
     }
     let text = std::str::from_utf8(body).ok()?;
     let mut json = serde_json::Deserializer::from_str(text);
-    let all = json.deserialize_seq(OneByOne(each)).ok()?;
+    let read = json.deserialize_seq(OneByOne(complete)).ok()?;
     json.end().ok()?;
-    (1..=BATCH_MAX_EVENTS).contains(&all.0.len()).then_some(all)
+    (1..=BATCH_MAX_EVENTS)
+        .contains(&read.0.len())
+        .then_some(read)
 }
 
-/// The drafts of a batch, and of each what [`Read`] has besides.
-type All = (Vec<Draft>, Vec<Option<String>>);
+/// The drafts of a batch, and for each the id for its answer, as [`Read`] has it.
+type Drafts = (Vec<Draft>, Vec<Option<String>>);
 
 struct OneByOne<F>(F);
 
 impl<'de, F: Fn(Draft) -> Draft> de::Visitor<'de> for OneByOne<F> {
-    type Value = All;
+    type Value = Drafts;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an array of events")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut events: A) -> Result<All, A::Error> {
-        let mut all = All::default();
+    fn visit_seq<A: SeqAccess<'de>>(self, mut events: A) -> Result<Drafts, A::Error> {
+        let (mut drafts, mut ids) = Drafts::default();
         while let Some(Object(event)) = events.next_element::<Object<Given<'_>>>()? {
             let (draft, id) = draft(event).map_err(A::Error::custom)?;
-            all.0.push(self.0(draft));
-            all.1.push(id);
+            drafts.push(self.0(draft));
+            ids.push(id);
         }
-        Ok(all)
+        Ok((drafts, ids))
     }
 }
 
@@ -482,7 +485,7 @@ mod tests {
     #[case(r#"{"batch":5}"#, Refused::Invalid)]
     #[case(r#"{"event_type":"x","ts":[]}"#, Refused::Invalid)]
     #[case(&format!("[{}{{}}]", "{},".repeat(2_500)), Refused::TooLarge)]
-    #[case(&format!(r#"[{{"x":"{}"}}]"#, "x".repeat(32 * 1024)), Refused::TooLarge)]
+    #[case(&format!(r#"[{{"event_type":"x","x":"{}"}}]"#, "x".repeat(32 * 1024)), Refused::TooLarge)]
     #[case(&format!(r#"{{"x":"{}"}}"#, "x".repeat(32 * 1024)), Refused::TooLarge)]
     fn what_is_no_event_and_no_batch_is_refused(#[case] body: &str, #[case] refused: Refused) {
         assert_eq!(sent(body.as_bytes()).unwrap_err(), refused);
