@@ -4,12 +4,12 @@
 //! What is answered with [`Accepted`] is on min-ISR replicas, or synced in the spool. What is answered
 //! with an error is not promised to anyone, and the error says whether it may be there all the same.
 
-use crate::client::Message;
 use crate::clock::{self, Clock};
 use crate::counters::{Clicks, Counter, Counters, Problem};
 use crate::detour::{Detour, Way};
 use crate::draft::Draft;
 use crate::enrich::{Stamp, enrich};
+use crate::message::Message;
 use crate::producer::{Producer, ProducerSettings, QueueFull};
 use crate::reach::Reach;
 use crate::record::Record;

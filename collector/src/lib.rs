@@ -24,6 +24,7 @@ mod enrich;
 pub mod grpc;
 pub mod http;
 mod lane;
+mod message;
 mod producer;
 mod reach;
 mod record;

@@ -2,7 +2,8 @@
 //! the process says truly whether Kafka can be reached.
 
 use crate::QueueLimits;
-use crate::client::{self, Client, Message};
+use crate::client::{self, Client};
+use crate::message::Message;
 use crate::reach::Reach;
 use crate::record::Record;
 use crate::request::{self, Count, Outcome, Queue};

@@ -1,8 +1,8 @@
 //! One event on its way: the message that Kafka gets, and what the books must know about it wherever it
 //! lies meanwhile; also as bytes, for the spool.
 
-use crate::client::Message;
 use crate::counters::{Clicks, Counter};
+use crate::message::Message;
 use chrono::{DateTime, Utc};
 use domain::{EventType, Source};
 use serde::Deserialize;

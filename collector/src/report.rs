@@ -6,7 +6,7 @@
 //! down what it tells, so its totals are right also after a kill in mid-drain. Each event is told of by
 //! one of the two.
 
-use crate::client::Message;
+use crate::message::Message;
 use crate::producer::Producer;
 use crate::spool::Spool;
 use crate::tally::{Tally, Totals};

@@ -3,7 +3,7 @@
 
 use super::frame;
 use super::segment::{Item, Reader};
-use crate::client::Message;
+use crate::message::Message;
 use crate::record::Record;
 use chrono::DateTime;
 use domain::{EventType, Source};

@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn records_larger_than_a_piece_are_read_whole() {
         let mut large = record(1);
-        large.message = Arc::new(crate::client::Message::new(
+        large.message = Arc::new(crate::message::Message::new(
             large.message.event_id,
             "click",
             "a visitor",
