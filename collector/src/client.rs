@@ -2,14 +2,16 @@
 //! answer through its [`Ticket`], also when the client dies.
 
 mod config;
+mod kept;
 
+pub use config::Tuning;
 pub(crate) use config::config;
+pub(crate) use kept::Kept;
 
-use crate::lane::{Handed, Lane, Rests};
+use crate::lane::{Handed, Lane, Limits, Rests};
 use crate::message::Message;
 use crate::request::{Delivered, Outcome, Ticket};
 use crate::telemetry::{Brokers, METERS};
-use config::LINGER;
 use domain::wire;
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
@@ -31,16 +33,6 @@ const MIN_IN_SYNC: usize = 2;
 const BUSY: usize = 100;
 /// and for so long afterwards.
 const BUSY_FOR: Duration = Duration::from_millis(100);
-/// How long a lane rests, counted from the beginning of one batch to that of the next: so many times as
-/// long as Kafka took for the first,
-const REST_ROUNDS: u32 = 3;
-/// and no longer than this,
-const REST_MAX: Duration = Duration::from_millis(25);
-/// or than this after a large batch. Most likely its messages came many at a time, and such a request waits for its
-/// slowest message anyway; larger batches are less work for the brokers.
-const REST_MAX_LARGE: Duration = Duration::from_millis(40);
-/// From so many messages on a batch is large.
-const LARGE: usize = 500;
 /// How often lanes that rest are looked at.
 const REST_LOOK: Duration = Duration::from_millis(2);
 /// How long one wait for answers lasts.
@@ -51,6 +43,7 @@ pub(crate) struct Client {
     sender: Arc<Sender>,
     /// One for each partition, as far as they are known.
     lanes: RwLock<Lanes>,
+    limits: Limits,
     stop: Arc<AtomicBool>,
     answering: Option<JoinHandle<()>>,
 }
@@ -60,6 +53,7 @@ type Lanes = Arc<[Arc<Lane<Parcel>>]>;
 
 /// What the client's callbacks share with those who use it.
 struct Context {
+    tuning: Tuning,
     topic: String,
     /// [`wire::SCHEMA_VERSION`], as the header has it.
     schema: String,
@@ -102,11 +96,14 @@ impl Client {
     /// A setting is wrong, or there can be no more threads.
     pub fn new(
         config: &ClientConfig,
+        tuning: Tuning,
         topic: &str,
         ack_timeout: Duration,
         mend: Arc<Notify>,
     ) -> KafkaResult<Self> {
+        let limits = config::limits(config)?;
         let context = Context {
+            tuning,
             topic: topic.to_owned(),
             schema: wire::SCHEMA_VERSION.to_string(),
             ack_timeout,
@@ -136,7 +133,8 @@ impl Client {
         Ok(Self {
             sender,
             // Until Kafka has told how many partitions there are.
-            lanes: RwLock::new(lanes(1)),
+            lanes: RwLock::new(lanes(1, limits)),
+            limits,
             stop,
             answering: Some(answering),
         })
@@ -200,7 +198,7 @@ impl Client {
         }
         let old = {
             let mut current = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *current, lanes(count))
+            std::mem::replace(&mut *current, lanes(count, self.limits))
         };
         self.retire(&old);
     }
@@ -345,9 +343,9 @@ impl Context {
     }
 
     /// How long after the beginning of a batch that took so long until `now` the next one may begin.
-    fn pace(&self, now: Instant, took: Duration, messages: usize) -> Duration {
+    fn pace(&self, now: Instant, took: Duration) -> Duration {
         if self.is_busy(now) {
-            rest(took, messages)
+            self.tuning.rest(took)
         } else {
             Duration::ZERO
         }
@@ -396,28 +394,15 @@ impl ProducerContext for Context {
         };
         self.settle(ticket, outcome);
         let send = |parcel, since| self.hand_over_late(parcel, since);
-        let pace = |now, took, messages| self.pace(now, took, messages);
+        let pace = |now, took| self.pace(now, took);
         if lane.answered(Instant::now, pace, send) == Rests::Yes {
             self.rests.notify_one();
         }
     }
 }
 
-/// How long after its beginning a batch of so many messages, which took so long, may be followed under load.
-fn rest(took: Duration, messages: usize) -> Duration {
-    let most = if messages < LARGE {
-        REST_MAX
-    } else {
-        REST_MAX_LARGE
-    };
-    (took * REST_ROUNDS).min(most)
-}
-
-fn lanes(count: usize) -> Lanes {
-    // What comes when librdkafka may be sending already would have to wait there.
-    (0..count)
-        .map(|_| Arc::new(Lane::new(LINGER / 2)))
-        .collect()
+fn lanes(count: usize, limits: Limits) -> Lanes {
+    (0..count).map(|_| Arc::new(Lane::new(limits))).collect()
 }
 
 /// The lane of a key: its partition, as `murmur2_random` chooses it. Should the topic have other
@@ -452,20 +437,6 @@ fn header<'a>(key: &'a str, value: &'a str) -> Header<'a, &'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[rstest::rstest]
-    #[case::as_kafka_took(4, 1, 12)]
-    #[case::small(30, LARGE - 1, 25)]
-    #[case::large(30, LARGE, 40)]
-    #[case::large_and_quick(4, LARGE, 12)]
-    fn a_lane_rests_as_long_as_its_batch_lets_it(
-        #[case] took: u64,
-        #[case] messages: usize,
-        #[case] rested: u64,
-    ) {
-        let took = Duration::from_millis(took);
-        assert_eq!(rest(took, messages), Duration::from_millis(rested));
-    }
 
     /// The hashes are the test vectors of the Java client's `Utils.murmur2`.
     #[rstest::rstest]

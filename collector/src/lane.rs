@@ -15,19 +15,23 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The most messages of a batch: librdkafka's own limit (`batch.num.messages`), which our events are too large to reach.
-const BATCH_MESSAGES: usize = 10_000;
-/// The most bytes of a batch, headers and all, as librdkafka counts them when it writes one of at most 1 MB
-/// (`batch.size`). What makes it send before its linger is over is 1 MB of keys and values, which no batch of ours has.
-const BATCH_BYTES: usize = 990_000;
+/// How large a batch may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// A batch takes in what comes so soon after its first message.
+    pub open_for: Duration,
+    /// The most messages.
+    pub messages: usize,
+    /// The most bytes, headers and all; any one message may go.
+    pub bytes: usize,
+}
 
 /// What one partition has under way, and what waits for it. Something waits only while a batch is under way,
 /// or while the lane rests.
 #[derive(Debug)]
 pub(crate) struct Lane<T> {
     state: Mutex<State<T>>,
-    /// A batch takes in what comes so soon after its first message.
-    open_for: Duration,
+    limits: Limits,
 }
 
 #[derive(Debug)]
@@ -74,8 +78,8 @@ pub(crate) enum Rests {
 }
 
 impl<T> Lane<T> {
-    /// An empty lane, whose batches stay open for so long.
-    pub fn new(open_for: Duration) -> Self {
+    /// An empty lane.
+    pub fn new(limits: Limits) -> Self {
         let now = Instant::now();
         Self {
             state: Mutex::new(State {
@@ -86,7 +90,7 @@ impl<T> Lane<T> {
                 waiting_bytes: 0,
                 retired: false,
             }),
-            open_for,
+            limits,
         }
     }
 
@@ -106,8 +110,8 @@ impl<T> Lane<T> {
             // Whoever comes to a retired lane may have looked at the clock before it was.
             state.retired || now >= state.rest
         } else {
-            now.saturating_duration_since(state.batch.began) < self.open_for
-                && state.batch.has_room(bytes)
+            now.saturating_duration_since(state.batch.began) < self.limits.open_for
+                && state.batch.has_room(bytes, &self.limits)
         };
         if !goes || !state.waiting.is_empty() {
             state.waiting_bytes += bytes;
@@ -128,12 +132,12 @@ impl<T> Lane<T> {
     }
 
     /// An item that was under way has its answer. When it was the last one, what waits is sent, or the
-    /// lane rests: `pace` gets the time, how long the batch took and how many messages it had, and says how long after
-    /// its beginning the next one may begin.
+    /// lane rests: `pace` gets the time and how long the batch took, and says how long after its beginning the next
+    /// one may begin.
     pub fn answered(
         &self,
         now: impl FnOnce() -> Instant,
-        pace: impl FnOnce(Instant, Duration, usize) -> Duration,
+        pace: impl FnOnce(Instant, Duration) -> Duration,
         send: impl FnMut(T, Instant) -> Handed,
     ) -> Rests {
         let mut state = self.lock();
@@ -141,13 +145,13 @@ impl<T> Lane<T> {
         if state.under_way > 0 {
             return Rests::No;
         }
-        let (now, began, messages) = (now(), state.batch.began, state.batch.messages);
+        let (now, began) = (now(), state.batch.began);
         state.rest = if state.retired {
             now
         } else {
-            began + pace(now, now.saturating_duration_since(began), messages)
+            began + pace(now, now.saturating_duration_since(began))
         };
-        state.next_batch(now, send)
+        state.next_batch(now, &self.limits, send)
     }
 
     /// Sends what waits if the lane has rested long enough, or at once when there is no reason to rest.
@@ -164,7 +168,7 @@ impl<T> Lane<T> {
         if at_once {
             state.rest = now;
         }
-        state.next_batch(now, send)
+        state.next_batch(now, &self.limits, send)
     }
 
     /// From now on it never rests.
@@ -179,16 +183,21 @@ impl<T> Lane<T> {
 }
 
 impl<T> State<T> {
-    fn next_batch(&mut self, now: Instant, mut send: impl FnMut(T, Instant) -> Handed) -> Rests {
+    fn next_batch(
+        &mut self,
+        now: Instant,
+        limits: &Limits,
+        mut send: impl FnMut(T, Instant) -> Handed,
+    ) -> Rests {
         if self.waiting.is_empty() {
             return Rests::No;
         }
-        if now < self.rest && !self.has_whole_batch() {
+        if now < self.rest && !self.has_whole_batch(limits) {
             return Rests::Yes;
         }
         self.batch = Batch::new(now);
         while let Some(next) = self.waiting.front() {
-            if !self.batch.has_room(next.bytes) {
+            if !self.batch.has_room(next.bytes, limits) {
                 break;
             }
             let Some(next) = self.waiting.pop_front() else {
@@ -203,8 +212,8 @@ impl<T> State<T> {
     }
 
     /// Whether as much waits as a batch may take.
-    fn has_whole_batch(&self) -> bool {
-        self.waiting.len() >= BATCH_MESSAGES || self.waiting_bytes >= BATCH_BYTES
+    fn has_whole_batch(&self, limits: &Limits) -> bool {
+        self.waiting.len() >= limits.messages || self.waiting_bytes >= limits.bytes
     }
 
     fn add(&mut self, bytes: usize) {
@@ -224,8 +233,9 @@ impl Batch {
     }
 
     /// Whether so many bytes more fit; any message fits into an empty batch.
-    const fn has_room(&self, bytes: usize) -> bool {
-        self.messages == 0 || (self.messages < BATCH_MESSAGES && self.bytes + bytes <= BATCH_BYTES)
+    const fn has_room(&self, bytes: usize, limits: &Limits) -> bool {
+        self.messages == 0
+            || (self.messages < limits.messages && self.bytes + bytes <= limits.bytes)
     }
 }
 
@@ -236,6 +246,11 @@ mod tests {
     use std::cell::{Cell, RefCell};
 
     const OPEN_FOR: Duration = Duration::from_millis(1);
+    const LIMITS: Limits = Limits {
+        open_for: OPEN_FOR,
+        messages: 10_000,
+        bytes: 990_000,
+    };
 
     /// A lane whose items are numbers, and what was sent of them.
     struct Tried {
@@ -249,7 +264,7 @@ mod tests {
     impl Tried {
         fn new() -> Self {
             Self {
-                lane: Lane::new(OPEN_FOR),
+                lane: Lane::new(LIMITS),
                 began: Instant::now(),
                 pace: Cell::new(0),
                 sent: RefCell::default(),
@@ -268,7 +283,7 @@ mod tests {
 
         fn answered(&self, micros: u64) -> Rests {
             let now = self.began + Duration::from_micros(micros);
-            let pace = |_, _, _| Duration::from_micros(self.pace.get());
+            let pace = |_, _| Duration::from_micros(self.pace.get());
             self.lane.answered(|| now, pace, |item, _| self.send(item))
         }
 
@@ -337,7 +352,7 @@ mod tests {
     #[test]
     fn nothing_overtakes_what_waits() {
         let tried = Tried::new();
-        tried.enter(1, BATCH_BYTES - 5, 0);
+        tried.enter(1, LIMITS.bytes - 5, 0);
         tried.enter(2, 10, 1);
         tried.enter(3, 1, 2);
         assert_eq!(
@@ -348,15 +363,15 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_not_larger_than_librdkafka_sends_at_once() {
+    fn a_batch_is_not_larger_than_its_limits() {
         let tried = Tried::new();
-        tried.enter(0, BATCH_BYTES + 1, 0);
+        tried.enter(0, LIMITS.bytes + 1, 0);
         assert_eq!(tried.sent(), [0], "any one message may go");
         for item in 1..=15_000 {
             tried.enter(item, 1, 1);
         }
         tried.answered(2);
-        assert_eq!(tried.sent().len(), 1 + BATCH_MESSAGES);
+        assert_eq!(tried.sent().len(), 1 + LIMITS.messages);
     }
 
     #[test]
@@ -365,7 +380,7 @@ mod tests {
         tried.pace.set(50_000);
         tried.enter(0, 1, 0);
         // Three are a batch.
-        let third = BATCH_BYTES / 3;
+        let third = LIMITS.bytes / 3;
         for item in [1, 2] {
             tried.enter(item, third, 2_000);
         }
@@ -390,7 +405,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_sent_holds_nothing_up() {
-        let lane = Lane::new(OPEN_FOR);
+        let lane = Lane::new(LIMITS);
         let now = Instant::now();
         lane.enter(1, 1, now, |_, _| Handed::Not);
         let mut left = Vec::new();
@@ -411,7 +426,7 @@ mod tests {
                 Handed::Not
             }
         };
-        lane.answered(|| later, |_, _, _| Duration::ZERO, send);
+        lane.answered(|| later, |_, _| Duration::ZERO, send);
         assert_eq!(left, [2, 3, 4, 5]);
     }
 

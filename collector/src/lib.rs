@@ -36,6 +36,7 @@ mod tally;
 mod telemetry;
 
 pub use accept::{AcceptError, Accepted, Collector, CollectorSettings};
+pub use client::Tuning;
 pub use cluster::ClusterWatch;
 pub use counters::{Clicks, Counter};
 pub use draft::Draft;
@@ -43,7 +44,12 @@ pub use request::QueueLimits;
 pub use spool::{SpoolArgs, SpoolSettings, SpoolState};
 pub use stored::Waited;
 
-/// The settings of the collector's own Kafka client: for whoever measures against a client of that kind.
-pub fn producer_config(settings: &CollectorSettings) -> rdkafka::ClientConfig {
-    client::config(&settings.kafka, settings.ack_timeout, settings.queue)
+/// The settings of the collector's own Kafka client of that kind: for whoever measures against such a one.
+pub fn producer_config(settings: &CollectorSettings, tuning: Tuning) -> rdkafka::ClientConfig {
+    client::config(
+        &settings.kafka,
+        tuning,
+        settings.ack_timeout,
+        settings.queue,
+    )
 }

@@ -1,18 +1,51 @@
-//! How librdkafka is set so that its word can be trusted.
+//! How librdkafka is set so that its word can be trusted, and what for.
 
+use crate::lane::Limits;
 use crate::telemetry;
-use rdkafka::config::ClientConfig;
+use rdkafka::config::{ClientConfig, NativeClientConfig};
+use rdkafka::error::KafkaResult;
 use service::settings::KafkaSettings;
 use std::time::Duration;
 
-/// How long librdkafka waits for more before it sends; 5 ms is its own choice and that of Kafka's client since 4.0. It
-/// has to be long enough for a whole batch to be handed over, at a microsecond or two for each message: what comes
-/// later is held back, and librdkafka's thread polls without a pause meanwhile.
-pub(super) const LINGER: Duration = Duration::from_millis(5);
+/// A lane rests so many times as long as Kafka takes for a batch, within bounds.
+const REST_ROUNDS: u32 = 3;
+
+/// What a client is made for: answering soon, or carrying much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tuning {
+    /// For requests of a few events, which somebody may be waiting for.
+    Latency,
+    /// For requests of many events. Such a request waits for its slowest message anyway, and larger batches are less
+    /// work for the brokers.
+    Throughput,
+}
+
+impl Tuning {
+    /// How long librdkafka waits for more before it sends. It has to be long enough for what waits in a lane to be
+    /// handed over, at a microsecond or two for each message: what comes later is held back, and librdkafka's thread
+    /// polls without a pause meanwhile.
+    const fn linger(self) -> Duration {
+        match self {
+            Self::Latency => Duration::from_millis(1),
+            Self::Throughput => Duration::from_millis(10),
+        }
+    }
+
+    /// How long a lane rests under load, counted from the beginning of one batch to that of the next, when Kafka took so
+    /// long for the first.
+    pub(super) fn rest(self, took: Duration) -> Duration {
+        let most = match self {
+            Self::Latency => Duration::from_millis(25),
+            Self::Throughput => Duration::from_millis(60),
+        };
+        (took * REST_ROUNDS).min(most)
+    }
+}
 
 /// The client's settings: each acknowledged message is on min-ISR replicas, once and in order.
 pub(crate) fn config(
     settings: &KafkaSettings,
+    tuning: Tuning,
     ack_timeout: Duration,
     limits: crate::QueueLimits,
 ) -> ClientConfig {
@@ -22,7 +55,7 @@ pub(crate) fn config(
         .saturating_mul(2)
         .max(1024)
         .to_string();
-    let linger = LINGER.as_millis().to_string();
+    let linger = tuning.linger().as_millis().to_string();
     let mut config = service::kafka::client_config_with(
         settings,
         &[
@@ -44,23 +77,57 @@ pub(crate) fn config(
     config
 }
 
+/// How large a lane's batches may be, so that librdkafka sends each at once and whole: its own limits, whoever has set
+/// them.
+///
+/// # Errors
+/// A setting is wrong.
+pub(super) fn limits(config: &ClientConfig) -> KafkaResult<Limits> {
+    let native = config.create_native_config()?;
+    let bytes = number(&native, "batch.size")?.min(number(&native, "message.max.bytes")?);
+    Ok(Limits {
+        // What comes when librdkafka may be sending already would have to wait there.
+        open_for: Duration::from_secs_f64(number(&native, "linger.ms")? / 2000.0),
+        messages: whole(number(&native, "batch.num.messages")?),
+        // The batch's own beginning, and to spare.
+        bytes: whole(bytes * 0.99),
+    })
+}
+
+/// A setting that librdkafka has read as a number.
+fn number(native: &NativeClientConfig, name: &str) -> KafkaResult<f64> {
+    // What it has taken as a number is one.
+    Ok(native.get(name)?.parse().unwrap_or(0.0))
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "librdkafka's limits lie between 0 and 2^31"
+)]
+const fn whole(number: f64) -> usize {
+    number as usize
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::client::Client;
     use std::sync::Arc;
 
-    #[test]
-    fn what_the_promise_rests_on_is_set() {
-        let settings = KafkaSettings {
+    fn settings() -> KafkaSettings {
+        KafkaSettings {
             kafka_brokers: "127.0.0.1:1".into(),
             kafka_topic: "clickstream".into(),
-        };
-        let config = config(
-            &settings,
-            Duration::from_secs(2),
-            crate::QueueLimits::default(),
-        );
+        }
+    }
+
+    #[rstest::rstest]
+    #[case(Tuning::Latency)]
+    #[case(Tuning::Throughput)]
+    fn what_the_promise_rests_on_is_set(#[case] tuning: Tuning) {
+        let timeout = Duration::from_secs(2);
+        let config = config(&settings(), tuning, timeout, crate::QueueLimits::default());
         for (name, value) in [
             ("acks", "all"),
             ("enable.idempotence", "true"),
@@ -69,12 +136,44 @@ mod tests {
         ] {
             assert_eq!(config.get(name), Some(value), "{name}");
         }
-        Client::new(
-            &config,
-            "clickstream",
+        Client::new(&config, tuning, "clickstream", timeout, Arc::default()).unwrap();
+    }
+
+    #[rstest::rstest]
+    #[case::as_long_as_kafka_takes(Tuning::Latency, 4, 12)]
+    #[case::no_longer_than_somebody_should_wait(Tuning::Latency, 30, 25)]
+    #[case::as_long_as_kafka_takes_for_many(Tuning::Throughput, 15, 45)]
+    #[case::no_longer_than_it_helps(Tuning::Throughput, 30, 60)]
+    fn a_lane_rests_as_long_as_kafka_lets_it(
+        #[case] tuning: Tuning,
+        #[case] took: u64,
+        #[case] rests: u64,
+    ) {
+        let took = Duration::from_millis(took);
+        assert_eq!(tuning.rest(took), Duration::from_millis(rests));
+    }
+
+    #[test]
+    fn a_lanes_limits_are_those_of_its_client() {
+        let mut config = config(
+            &settings(),
+            Tuning::Throughput,
             Duration::from_secs(2),
-            Arc::default(),
-        )
-        .unwrap();
+            crate::QueueLimits::default(),
+        );
+        let of = |config: &ClientConfig| {
+            let limits = limits(config).unwrap();
+            (limits.open_for.as_micros(), limits.messages, limits.bytes)
+        };
+        assert_eq!(of(&config), (5_000, 10_000, 990_000));
+        config
+            .set("linger.ms", "0.5")
+            .set("batch.num.messages", "7");
+        config.set("batch.size", "5000000");
+        assert_eq!(of(&config), (250, 7, 990_000));
+        config.set("message.max.bytes", "4000000");
+        assert_eq!(of(&config), (250, 7, 3_960_000));
+        config.set("linger.ms", "soon");
+        assert!(limits(&config).is_err());
     }
 }

@@ -3,7 +3,7 @@
 
 use super::mix;
 use crate::stack::World;
-use ::collector::CollectorSettings;
+use ::collector::{CollectorSettings, Tuning};
 use anyhow::{Context as _, ensure};
 use domain::wire;
 use rdkafka::ClientContext;
@@ -93,7 +93,8 @@ pub fn bare_loop(
     warm_up: Duration,
     measured: Duration,
 ) -> anyhow::Result<f64> {
-    let config = ::collector::producer_config(&CollectorSettings::new(kafka.clone()));
+    let settings = CollectorSettings::new(kafka.clone());
+    let config = ::collector::producer_config(&settings, Tuning::Latency);
     let producer = BaseProducer::<Counter>::from_config_and_context(&config, Counter::default())?;
     let records = records();
     let mut records = records.iter().cycle();
@@ -159,6 +160,7 @@ pub fn producer_benchmark(
         .arg(format!("bootstrap.servers={}", kafka.kafka_brokers))
         .args(java_settings(&::collector::producer_config(
             &CollectorSettings::new(kafka.clone()),
+            Tuning::Throughput,
         )));
     let done = command.output().context("java")?;
     let said = String::from_utf8_lossy(&done.stdout);
