@@ -57,7 +57,7 @@ pub struct Criterion {
     pub aim: f64,
 }
 
-/// All that is asked for in a row; the first criterion decides which trial is the median one.
+/// All that is asked for in a row; the first criterion decides whose rates and processes are shown.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Budget {
     /// The row.

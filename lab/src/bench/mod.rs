@@ -1,7 +1,7 @@
 //! How fast the pipeline is with its safety on, as ratios: ours divided by the most that the same parts
 //! reach on the same machine in the same minute. A rate alone says more about the machine than about us.
 //!
-//! Each row measures its ceiling and ours in turn, three times; the median trial is shown. A trial in
+//! Each row measures its ceiling and ours in turn, three times; each figure is the median of its trials. A trial in
 //! which an acknowledgement came from the spool, or in which the rows are not what was acknowledged, is
 //! void. In the order of use: what is asked for ([`budget`]), the events ([`mix`]), the HTTP load
 //! ([`generator`], [`bodies`]) and Kafka's own ([`kafka`]), the collector ([`collector`]), the consumer

@@ -1,6 +1,6 @@
 //! The table: what was asked for beside what was measured, and what it cost.
 
-use super::budget::{Budget, Unit, Verdict};
+use super::budget::{Budget, Criterion, Unit, Verdict};
 use super::usage::Used;
 use anyhow::Context as _;
 use std::fmt::Write as _;
@@ -19,6 +19,29 @@ pub struct Trial {
     pub void: Vec<String>,
 }
 
+/// What the trials of a row came to in one criterion.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Figure {
+    /// The worst trial's value.
+    pub worst: f64,
+    /// The median.
+    pub median: f64,
+    /// The best trial's value.
+    pub best: f64,
+}
+
+impl Figure {
+    /// The median, and where the trials differ, from where to where they lie.
+    fn show(&self, criterion: &Criterion) -> String {
+        let [worst, median, best] =
+            [self.worst, self.median, self.best].map(|value| criterion.unit.show(value));
+        if worst == best {
+            return median;
+        }
+        format!("{median} ({worst} to {best})")
+    }
+}
+
 /// All trials of a row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Result {
@@ -29,18 +52,44 @@ pub struct Result {
 }
 
 impl Result {
-    /// The trial whose first value is the median; the better one of two in the middle is not it.
+    /// The trial whose first value is the median: whose rates and processes are shown.
     pub fn median(&self) -> Option<&Trial> {
-        let mut order: Vec<&Trial> = self.trials.iter().collect();
-        let first = |trial: &Trial| trial.values.first().copied().unwrap_or(f64::NAN);
-        order.sort_by(|a, b| first(a).total_cmp(&first(b)));
-        let more = self.budget.criteria.first().is_none_or(|one| one.more);
-        let middle = if more {
-            order.len().saturating_sub(1) / 2
-        } else {
-            order.len() / 2
+        let criterion = self.budget.criteria.first()?;
+        let order = self.in_order(0, criterion);
+        order.get(Self::middle(&order)?).map(|(_, trial)| *trial)
+    }
+
+    /// The median of all trials for each criterion, and the worst and the best of them; none without trials. One trial
+    /// with a pause in it then spoils no figure, and no figure profits from what another one's median was.
+    pub fn figures(&self) -> Vec<Figure> {
+        let figure = |(at, criterion): (usize, &Criterion)| {
+            let order = self.in_order(at, criterion);
+            let value = |at: usize| order.get(at).map(|(value, _)| *value);
+            Some(Figure {
+                worst: value(0)?,
+                median: value(Self::middle(&order)?)?,
+                best: value(order.len() - 1)?,
+            })
         };
-        order.get(middle).copied()
+        let all = self.budget.criteria.iter().enumerate();
+        all.filter_map(figure).collect()
+    }
+
+    /// The trials by a criterion's value, the worst first; what is no number is the worst there can be.
+    fn in_order(&self, at: usize, criterion: &Criterion) -> Vec<(f64, &Trial)> {
+        let value = |trial: &Trial| trial.values.get(at).copied().unwrap_or(f64::NAN);
+        let mut order: Vec<_> = self.trials.iter().map(|one| (value(one), one)).collect();
+        order.sort_by(|(a, _), (b, _)| match (a.is_nan(), b.is_nan()) {
+            (false, false) if criterion.more => a.total_cmp(b),
+            (false, false) => b.total_cmp(a),
+            (a, b) => b.cmp(&a),
+        });
+        order
+    }
+
+    /// The middle one; of two in the middle the worse.
+    fn middle<T>(order: &[T]) -> Option<usize> {
+        Some(order.len().checked_sub(1)? / 2)
     }
 
     /// Why the row does not count; any void trial is reason enough.
@@ -51,9 +100,9 @@ impl Result {
 
     /// The verdict on each criterion.
     pub fn verdicts(&self) -> Vec<Verdict> {
-        let values = self.median().map_or(&[][..], |trial| &trial.values);
-        let judge = |(at, criterion): (usize, &super::budget::Criterion)| {
-            criterion.verdict(values.get(at).copied().unwrap_or(f64::NAN))
+        let figures = self.figures();
+        let judge = |(at, criterion): (usize, &Criterion)| {
+            criterion.verdict(figures.get(at).map_or(f64::NAN, |figure| figure.median))
         };
         self.budget.criteria.iter().enumerate().map(judge).collect()
     }
@@ -77,10 +126,10 @@ impl Result {
             .budget
             .criteria
             .iter()
-            .zip(&trial.values)
+            .zip(self.figures())
             .zip(self.verdicts())
         {
-            let value = criterion.unit.show(*value);
+            let value = value.show(criterion);
             let _ = write!(text, "  {} {value} ({verdict})", criterion.what);
         }
         for reason in self.void() {
@@ -99,10 +148,11 @@ pub fn markdown(results: &[Result]) -> String {
         let Some(trial) = row.median() else { continue };
         let sides = trial.sides.clone().unwrap_or_default();
         let void = !row.void().is_empty();
+        let figures = row.figures();
         for (at, (criterion, verdict)) in row.budget.criteria.iter().zip(row.verdicts()).enumerate()
         {
             let first = at == 0;
-            let value = trial.values.get(at).copied().unwrap_or(f64::NAN);
+            let value = figures.get(at).map(|figure| figure.show(criterion));
             let verdict = if void {
                 "**void**".to_owned()
             } else {
@@ -117,7 +167,7 @@ pub fn markdown(results: &[Result]) -> String {
                 criterion.bound(criterion.aim),
                 if first { sides[0].as_str() } else { "" },
                 if first { sides[1].as_str() } else { "" },
-                criterion.unit.show(value),
+                value.unwrap_or_default(),
             );
         }
     }
@@ -208,7 +258,7 @@ mod tests {
         assert_eq!(result.verdicts(), [Verdict::Met]);
         assert!(!result.failed(true));
         let text = markdown(&[result]);
-        let row = "| ≥ 0.60 | ≥ 0.90 | 0.7/s | 1/s | 0.70 | met |";
+        let row = "| ≥ 0.60 | ≥ 0.90 | 0.7/s | 1/s | 0.70 (0.10 to 0.95) | met |";
         assert!(text.contains(row), "{text}");
         assert!(text.contains("| event-64 | collector | 0.50 | 12 MB |"));
     }
@@ -223,6 +273,32 @@ mod tests {
             .push("3 came from the spool".to_owned());
         assert!(result.failed(false));
         assert!(markdown(&[result]).contains("**void**"));
+    }
+
+    /// A row with two criteria: a ratio and a time, of which less is better.
+    #[test]
+    fn each_figure_is_the_median_of_its_own_trials() {
+        let mut result = Result {
+            budget: Row::Event1024.budget(),
+            trials: vec![trial(0.4), trial(0.3), trial(0.5)],
+        };
+        for (trial, ms) in result.trials.iter_mut().zip([90.0, 40.0, 45.0]) {
+            trial.values.push(ms);
+        }
+        let shown = |result: &Result| {
+            let both = result.figures().into_iter().zip(result.budget.criteria);
+            both.map(|(figure, criterion)| figure.show(criterion))
+                .collect::<Vec<_>>()
+        };
+        let p99 = "45.0 ms (90.0 ms to 40.0 ms)";
+        assert_eq!(shown(&result), ["0.40 (0.30 to 0.50)", p99]);
+        assert_eq!(result.verdicts(), [Verdict::Met, Verdict::Aim]);
+        result.trials[1].values.pop();
+        assert!(shown(&result)[1].starts_with("90.0 ms"), "one is missing");
+        assert_eq!(result.verdicts()[1], Verdict::Missed);
+        result.trials.pop();
+        assert!(result.figures()[1].median.is_nan(), "the worse of two");
+        assert_eq!(result.verdicts()[1], Verdict::Missed);
     }
 
     #[test]
