@@ -94,7 +94,9 @@ pub fn bare_loop(
     measured: Duration,
 ) -> anyhow::Result<f64> {
     let settings = CollectorSettings::new(kafka.clone());
-    let config = ::collector::producer_config(&settings, Tuning::Latency);
+    let mut config = ::collector::producer_config(&settings, Tuning::Latency);
+    // The collector's clients linger as its lanes need it; without lanes librdkafka's own choice is the faster one.
+    config.remove("linger.ms");
     let producer = BaseProducer::<Counter>::from_config_and_context(&config, Counter::default())?;
     let records = records();
     let mut records = records.iter().cycle();
