@@ -1,12 +1,13 @@
-//! One client of Kafka, from its making to its end. It never loses a message silently: each gets its
+//! A client of Kafka, from its making to its end. It never loses a message silently: each gets its
 //! answer through its [`Ticket`], also when the client dies.
+//!
+//! It consists of two of librdkafka's, one for each [`Tuning`]; the lanes see to it that a partition has messages
+//! with one of them at a time.
 
 mod config;
-mod kept;
 
 pub use config::Tuning;
-pub(crate) use config::config;
-pub(crate) use kept::Kept;
+pub(crate) use config::{Tuned, config};
 
 use crate::lane::{Handed, Lane, Limits, Rests};
 use crate::message::Message;
@@ -35,25 +36,33 @@ const BUSY: usize = 100;
 const BUSY_FOR: Duration = Duration::from_millis(100);
 /// How often lanes that rest are looked at.
 const REST_LOOK: Duration = Duration::from_millis(2);
+/// The second of librdkafka's clients has at least so long to hear about the topic.
+const LOOK_AT_LEAST: Duration = Duration::from_millis(100);
 /// How long one wait for answers lasts.
 const POLL: Duration = Duration::from_millis(100);
 
-/// A client of Kafka and the thread that takes its answers.
+/// A client of Kafka and the threads that take its answers.
 pub(crate) struct Client {
-    sender: Arc<Sender>,
+    shared: Arc<Shared>,
+    senders: Tuned<Arc<Sender>>,
     /// One for each partition, as far as they are known.
     lanes: RwLock<Lanes>,
-    limits: Limits,
+    limits: Tuned<Limits>,
     stop: Arc<AtomicBool>,
-    answering: Option<JoinHandle<()>>,
+    answering: Vec<JoinHandle<()>>,
 }
 
 type Sender = BaseProducer<Context>;
 type Lanes = Arc<[Arc<Lane<Parcel>>]>;
 
-/// What the client's callbacks share with those who use it.
+/// What librdkafka calls back.
 struct Context {
-    tuning: Tuning,
+    shared: Arc<Shared>,
+    brokers: Brokers,
+}
+
+/// What the callbacks share with those who use the client.
+struct Shared {
     topic: String,
     /// [`wire::SCHEMA_VERSION`], as the header has it.
     schema: String,
@@ -61,8 +70,8 @@ struct Context {
     ack_timeout: Duration,
     /// Told when the client may have become useless.
     mend: Arc<Notify>,
-    /// The client itself, for the next batch; gone while it is being dropped.
-    sender: OnceLock<Weak<Sender>>,
+    /// For the next batch; gone while the client is being dropped.
+    senders: OnceLock<Tuned<Weak<Sender>>>,
     /// Messages without an answer, sent or not.
     open: AtomicUsize,
     /// When the client was made; times are counted from here.
@@ -71,7 +80,6 @@ struct Context {
     busy_until: AtomicU64,
     /// Told when a lane rests.
     rests: Notify,
-    brokers: Brokers,
 }
 
 /// A message on its way to librdkafka.
@@ -95,62 +103,74 @@ impl Client {
     /// # Errors
     /// A setting is wrong, or there can be no more threads.
     pub fn new(
-        config: &ClientConfig,
-        tuning: Tuning,
+        configs: &Tuned<ClientConfig>,
         topic: &str,
         ack_timeout: Duration,
         mend: Arc<Notify>,
     ) -> KafkaResult<Self> {
-        let limits = config::limits(config)?;
-        let context = Context {
-            tuning,
+        let shared = Arc::new(Shared {
             topic: topic.to_owned(),
             schema: wire::SCHEMA_VERSION.to_string(),
             ack_timeout,
             mend,
-            sender: OnceLock::new(),
+            senders: OnceLock::new(),
             open: AtomicUsize::new(0),
             made: Instant::now(),
             busy_until: AtomicU64::new(0),
             rests: Notify::new(),
-            brokers: Brokers::default(),
-        };
-        let sender = Arc::new(Sender::from_config_and_context(config, context)?);
-        // It is set here alone.
-        let _ = sender.context().sender.set(Arc::downgrade(&sender));
-        let stop = Arc::new(AtomicBool::new(false));
-        let answering = thread::Builder::new()
-            .name("Kafka's answers".to_owned())
-            .spawn({
-                let (sender, stop) = (Arc::clone(&sender), Arc::clone(&stop));
-                move || {
-                    while !stop.load(Ordering::Relaxed) {
-                        sender.poll(POLL);
-                    }
-                }
-            });
-        let answering = answering.map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
-        Ok(Self {
-            sender,
+        });
+        let limits = Tuned::try_new(|tuning| config::limits(configs.of(tuning)))?;
+        let senders = Tuned::try_new(|tuning| {
+            let context = Context {
+                shared: Arc::clone(&shared),
+                brokers: Brokers::default(),
+            };
+            Sender::from_config_and_context(configs.of(tuning), context).map(Arc::new)
+        })?;
+        // They are set here alone.
+        let weak = Tuned::new(|tuning| Arc::downgrade(senders.of(tuning)));
+        let _ = shared.senders.set(weak);
+        let mut client = Self {
+            shared,
             // Until Kafka has told how many partitions there are.
             lanes: RwLock::new(lanes(1, limits)),
             limits,
-            stop,
-            answering: Some(answering),
-        })
+            stop: Arc::default(),
+            answering: Vec::new(),
+            senders,
+        };
+        for tuning in [Tuning::Latency, Tuning::Throughput] {
+            let (sender, stop) = (
+                Arc::clone(client.senders.of(tuning)),
+                Arc::clone(&client.stop),
+            );
+            let answering = thread::Builder::new()
+                .name("Kafka's answers".to_owned())
+                .spawn(move || {
+                    while !stop.load(Ordering::Relaxed) {
+                        sender.poll(POLL);
+                    }
+                });
+            let answering =
+                answering.map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
+            client.answering.push(answering);
+        }
+        Ok(client)
     }
 
     /// Why only a new client can help, once that is so.
     pub fn is_broken(&self) -> Option<String> {
-        self.sender.client().fatal_error().map(|(_, why)| why)
+        let mut both = self.senders.both().into_iter();
+        both.find_map(|sender| sender.client().fatal_error())
+            .map(|(_, why)| why)
     }
 
     /// Hands messages over without waiting; the answers come through the tickets, at once for what the
     /// client does not take.
     pub fn send<'a>(&self, messages: impl ExactSizeIterator<Item = (&'a Arc<Message>, Ticket)>) {
-        let (lanes, now) = (self.lanes(), Instant::now());
-        let context = self.sender.context();
-        context.opened(messages.len(), now);
+        let (lanes, now, tuning) = (self.lanes(), Instant::now(), Tuning::of(messages.len()));
+        let shared = &self.shared;
+        shared.opened(messages.len(), now);
         for (message, ticket) in messages {
             let lane = &lanes[lane_of(message.key(), lanes.len())];
             let parcel = Parcel {
@@ -160,26 +180,26 @@ impl Client {
                     lane: Arc::clone(lane),
                 },
             };
-            let send = |parcel, _| context.hand_over(&self.sender, parcel);
-            if lane.enter(parcel, message.size_in_batch(), now, send) == Rests::Yes {
-                context.rests.notify_one();
+            let send = |parcel, _, tuning| shared.hand_over(self.senders.of(tuning), parcel);
+            if lane.enter(parcel, message.size_in_batch(), tuning, now, send) == Rests::Yes {
+                shared.rests.notify_one();
             }
         }
     }
 
     /// Waits until a lane has rested, and sends what waits there. Whoever has a client calls this again and
-    /// again; dropping the future loses nothing.
+    /// again, until the client is dropped.
     pub async fn after_rests(&self) {
-        let context = self.sender.context();
-        context.rests.notified().await;
+        let shared = &self.shared;
+        shared.rests.notified().await;
         let mut rests = Rests::Yes;
         while rests == Rests::Yes {
             tokio::time::sleep(REST_LOOK).await;
             rests = Rests::No;
             let now = Instant::now();
-            let at_once = !context.is_busy(now);
+            let at_once = !shared.is_busy(now);
             for lane in self.lanes().iter() {
-                let send = |parcel, since| context.hand_over_late(parcel, since);
+                let send = |parcel, since, tuning| shared.hand_over_late(parcel, since, tuning);
                 if lane.go_on(now, at_once, send) == Rests::Yes {
                     rests = Rests::Yes;
                 }
@@ -204,9 +224,11 @@ impl Client {
     }
 
     fn retire(&self, lanes: &Lanes) {
-        let (context, now) = (self.sender.context(), Instant::now());
+        let (shared, now) = (&self.shared, Instant::now());
         for lane in lanes.iter() {
-            lane.retire(now, |parcel, since| context.hand_over_late(parcel, since));
+            lane.retire(now, |parcel, since, tuning| {
+                shared.hand_over_late(parcel, since, tuning)
+            });
         }
     }
 
@@ -215,13 +237,15 @@ impl Client {
         let until = Instant::now() + timeout;
         // Nothing rests while somebody waits for the end.
         self.retire(&self.lanes());
-        while self.sender.context().open.load(Ordering::Relaxed) > 0 {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
+        while self.shared.open.load(Ordering::Relaxed) > 0 {
+            for sender in self.senders.both() {
+                let left = until.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return false;
+                }
+                // What it says is what the count says, too.
+                let _ = sender.flush(left.min(POLL));
             }
-            // What it says is what the count says, too.
-            let _ = self.sender.flush(left.min(POLL));
         }
         true
     }
@@ -229,9 +253,17 @@ impl Client {
     /// Asks a broker whether the topic could take a message now, or says what is in the way. Blocks for
     /// at most `timeout`.
     pub fn look(&self, timeout: Duration) -> Result<(), String> {
-        let name = &self.sender.context().topic;
-        let metadata = self
-            .sender
+        let until = Instant::now() + timeout;
+        for sender in self.senders.both() {
+            let left = until.saturating_duration_since(Instant::now());
+            self.look_through(sender, left.max(LOOK_AT_LEAST))?;
+        }
+        Ok(())
+    }
+
+    fn look_through(&self, sender: &Sender, timeout: Duration) -> Result<(), String> {
+        let name = &self.shared.topic;
+        let metadata = sender
             .client()
             .fetch_metadata(Some(name), timeout)
             .map_err(|error| error.to_string())?;
@@ -265,23 +297,23 @@ impl Drop for Client {
     fn drop(&mut self) {
         self.retire(&self.lanes());
         self.stop.store(true, Ordering::Relaxed);
-        let (answering, sender) = (self.answering.take(), Arc::clone(&self.sender));
-        let end = move || {
-            if let Some(answering) = answering {
+        for (answering, sender) in self.answering.drain(..).zip(self.senders.both()) {
+            let sender = Arc::clone(sender);
+            let end = move || {
                 // Should it have panicked, the panic hook has said so.
                 let _ = answering.join();
-            }
-            // The last one to let go of it waits for the answers to what is purged.
-            drop(sender);
-        };
-        // Where there can be no more threads, it ends here.
-        let _ = thread::Builder::new()
-            .name("Kafka's end".to_owned())
-            .spawn(end);
+                // The last one to let go of it waits for the answers to what is purged.
+                drop(sender);
+            };
+            // Where there can be no more threads, it ends here.
+            let _ = thread::Builder::new()
+                .name("Kafka's end".to_owned())
+                .spawn(end);
+        }
     }
 }
 
-impl Context {
+impl Shared {
     /// Gives a message to librdkafka; when that does not take it, its sender hears so at once.
     fn hand_over(&self, sender: &Sender, parcel: Parcel) -> Handed {
         let Parcel { message, label } = parcel;
@@ -307,10 +339,11 @@ impl Context {
     }
 
     /// Hands over a message that has waited, unless it has waited too long.
-    fn hand_over_late(&self, parcel: Parcel, since: Instant) -> Handed {
+    fn hand_over_late(&self, parcel: Parcel, since: Instant, tuning: Tuning) -> Handed {
+        let sender = || self.senders.get()?.of(tuning).upgrade();
         let late = if since.elapsed() >= self.ack_timeout {
             RDKafkaErrorCode::MessageTimedOut
-        } else if let Some(sender) = self.sender.get().and_then(Weak::upgrade) {
+        } else if let Some(sender) = sender() {
             return self.hand_over(&sender, parcel);
         } else {
             RDKafkaErrorCode::PurgeQueue
@@ -343,9 +376,9 @@ impl Context {
     }
 
     /// How long after the beginning of a batch that took so long until `now` the next one may begin.
-    fn pace(&self, now: Instant, took: Duration) -> Duration {
+    fn pace(&self, now: Instant, took: Duration, tuning: Tuning) -> Duration {
         if self.is_busy(now) {
-            self.tuning.rest(took)
+            tuning.rest(took)
         } else {
             Duration::ZERO
         }
@@ -368,7 +401,7 @@ impl ClientContext for Context {
     /// also tell when they are back.
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "Kafka's client reports");
-        self.mend.notify_one();
+        self.shared.mend.notify_one();
     }
 
     fn stats_raw(&self, statistics: &[u8]) {
@@ -380,7 +413,7 @@ impl ProducerContext for Context {
     type DeliveryOpaque = Box<Label>;
 
     fn delivery(&self, report: &DeliveryResult<'_>, label: Box<Label>) {
-        let Label { ticket, lane } = *label;
+        let (Label { ticket, lane }, shared) = (*label, &self.shared);
         let outcome = match report {
             Ok(message) => Ok(Delivered {
                 partition: message.partition(),
@@ -388,20 +421,20 @@ impl ProducerContext for Context {
             }),
             Err((error, _)) => {
                 let code = code(error);
-                self.failed(code);
+                shared.failed(code);
                 Err(code)
             }
         };
-        self.settle(ticket, outcome);
-        let send = |parcel, since| self.hand_over_late(parcel, since);
-        let pace = |now, took| self.pace(now, took);
+        shared.settle(ticket, outcome);
+        let send = |parcel, since, tuning| shared.hand_over_late(parcel, since, tuning);
+        let pace = |now, took, tuning| shared.pace(now, took, tuning);
         if lane.answered(Instant::now, pace, send) == Rests::Yes {
-            self.rests.notify_one();
+            shared.rests.notify_one();
         }
     }
 }
 
-fn lanes(count: usize, limits: Limits) -> Lanes {
+fn lanes(count: usize, limits: Tuned<Limits>) -> Lanes {
     (0..count).map(|_| Arc::new(Lane::new(limits))).collect()
 }
 

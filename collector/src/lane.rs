@@ -7,10 +7,14 @@
 //! (`rd_kafka_toppar_producer_serve`, 2.12). Under load that was four fifths of the collector's processor
 //! time. So it is never given what it would have to hold back.
 //!
+//! A batch goes to one of two clients, by its size ([`Tuning`]). Since the next one leaves only when all of it is
+//! answered, a partition's messages stay in order whichever client has them.
+//!
 //! Under load a lane also rests between two batches. Brokers work per request far more than per event:
 //! each batch is one request to the leader and one from each replica. Where a whole batch waits already there is
 //! nothing to rest for.
 
+use crate::client::{Tuned, Tuning};
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -31,7 +35,7 @@ pub(crate) struct Limits {
 #[derive(Debug)]
 pub(crate) struct Lane<T> {
     state: Mutex<State<T>>,
-    limits: Limits,
+    limits: Tuned<Limits>,
 }
 
 #[derive(Debug)]
@@ -49,6 +53,7 @@ struct State<T> {
 /// How full the batch under way is.
 #[derive(Debug)]
 struct Batch {
+    tuning: Tuning,
     began: Instant,
     messages: usize,
     bytes: usize,
@@ -79,12 +84,12 @@ pub(crate) enum Rests {
 
 impl<T> Lane<T> {
     /// An empty lane.
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: Tuned<Limits>) -> Self {
         let now = Instant::now();
         Self {
             state: Mutex::new(State {
                 under_way: 0,
-                batch: Batch::new(now),
+                batch: Batch::new(Tuning::Latency, now),
                 rest: now,
                 waiting: VecDeque::new(),
                 waiting_bytes: 0,
@@ -95,14 +100,15 @@ impl<T> Lane<T> {
     }
 
     /// Sends an item now, or later from within [`Self::answered`] or [`Self::go_on`]; items leave in the
-    /// order in which they came. `send` gets the item and when it came, and must neither block nor come
-    /// back here.
+    /// order in which they came. Should it begin a batch, that is one for `tuning`. `send` gets the item, when it came and
+    /// what its batch is for, and must neither block nor come back here.
     pub fn enter(
         &self,
         item: T,
         bytes: usize,
+        tuning: Tuning,
         now: Instant,
-        send: impl FnOnce(T, Instant) -> Handed,
+        send: impl FnOnce(T, Instant, Tuning) -> Handed,
     ) -> Rests {
         let mut state = self.lock();
         let idle = state.under_way == 0;
@@ -110,8 +116,9 @@ impl<T> Lane<T> {
             // Whoever comes to a retired lane may have looked at the clock before it was.
             state.retired || now >= state.rest
         } else {
-            now.saturating_duration_since(state.batch.began) < self.limits.open_for
-                && state.batch.has_room(bytes, &self.limits)
+            let limits = self.limits.of(state.batch.tuning);
+            now.saturating_duration_since(state.batch.began) < limits.open_for
+                && state.batch.has_room(bytes, limits)
         };
         if !goes || !state.waiting.is_empty() {
             state.waiting_bytes += bytes;
@@ -123,33 +130,34 @@ impl<T> Lane<T> {
             return if idle { Rests::Yes } else { Rests::No };
         }
         if idle {
-            state.batch = Batch::new(now);
+            state.batch = Batch::new(tuning, now);
         }
-        if send(item, now) == Handed::UnderWay {
+        let tuning = state.batch.tuning;
+        if send(item, now, tuning) == Handed::UnderWay {
             state.add(bytes);
         }
         Rests::No
     }
 
     /// An item that was under way has its answer. When it was the last one, what waits is sent, or the
-    /// lane rests: `pace` gets the time and how long the batch took, and says how long after its beginning the next
-    /// one may begin.
+    /// lane rests: `pace` gets the time, how long the batch took and what it was for, and says how long after its
+    /// beginning the next one may begin.
     pub fn answered(
         &self,
         now: impl FnOnce() -> Instant,
-        pace: impl FnOnce(Instant, Duration) -> Duration,
-        send: impl FnMut(T, Instant) -> Handed,
+        pace: impl FnOnce(Instant, Duration, Tuning) -> Duration,
+        send: impl FnMut(T, Instant, Tuning) -> Handed,
     ) -> Rests {
         let mut state = self.lock();
         state.under_way = state.under_way.saturating_sub(1);
         if state.under_way > 0 {
             return Rests::No;
         }
-        let (now, began) = (now(), state.batch.began);
+        let (now, began, tuning) = (now(), state.batch.began, state.batch.tuning);
         state.rest = if state.retired {
             now
         } else {
-            began + pace(now, now.saturating_duration_since(began))
+            began + pace(now, now.saturating_duration_since(began), tuning)
         };
         state.next_batch(now, &self.limits, send)
     }
@@ -159,7 +167,7 @@ impl<T> Lane<T> {
         &self,
         now: Instant,
         at_once: bool,
-        send: impl FnMut(T, Instant) -> Handed,
+        send: impl FnMut(T, Instant, Tuning) -> Handed,
     ) -> Rests {
         let mut state = self.lock();
         if state.under_way > 0 {
@@ -172,7 +180,7 @@ impl<T> Lane<T> {
     }
 
     /// From now on it never rests.
-    pub fn retire(&self, now: Instant, send: impl FnMut(T, Instant) -> Handed) {
+    pub fn retire(&self, now: Instant, send: impl FnMut(T, Instant, Tuning) -> Handed) {
         self.lock().retired = true;
         self.go_on(now, true, send);
     }
@@ -186,16 +194,18 @@ impl<T> State<T> {
     fn next_batch(
         &mut self,
         now: Instant,
-        limits: &Limits,
-        mut send: impl FnMut(T, Instant) -> Handed,
+        limits: &Tuned<Limits>,
+        mut send: impl FnMut(T, Instant, Tuning) -> Handed,
     ) -> Rests {
         if self.waiting.is_empty() {
             return Rests::No;
         }
+        let tuning = Tuning::of(self.waiting.len());
+        let limits = limits.of(tuning);
         if now < self.rest && !self.has_whole_batch(limits) {
             return Rests::Yes;
         }
-        self.batch = Batch::new(now);
+        self.batch = Batch::new(tuning, now);
         while let Some(next) = self.waiting.front() {
             if !self.batch.has_room(next.bytes, limits) {
                 break;
@@ -204,7 +214,7 @@ impl<T> State<T> {
                 break;
             };
             self.waiting_bytes -= next.bytes;
-            if send(next.item, next.since) == Handed::UnderWay {
+            if send(next.item, next.since, tuning) == Handed::UnderWay {
                 self.add(next.bytes);
             }
         }
@@ -224,8 +234,9 @@ impl<T> State<T> {
 }
 
 impl Batch {
-    const fn new(began: Instant) -> Self {
+    const fn new(tuning: Tuning, began: Instant) -> Self {
         Self {
+            tuning,
             began,
             messages: 0,
             bytes: 0,
@@ -264,7 +275,7 @@ mod tests {
     impl Tried {
         fn new() -> Self {
             Self {
-                lane: Lane::new(LIMITS),
+                lane: Lane::new(Tuned::new(|_| LIMITS)),
                 began: Instant::now(),
                 pace: Cell::new(0),
                 sent: RefCell::default(),
@@ -278,18 +289,22 @@ mod tests {
 
         fn enter(&self, item: u32, bytes: usize, micros: u64) -> Rests {
             let now = self.began + Duration::from_micros(micros);
-            self.lane.enter(item, bytes, now, |item, _| self.send(item))
+            self.lane
+                .enter(item, bytes, Tuning::Latency, now, |item, _, _| {
+                    self.send(item)
+                })
         }
 
         fn answered(&self, micros: u64) -> Rests {
             let now = self.began + Duration::from_micros(micros);
-            let pace = |_, _| Duration::from_micros(self.pace.get());
-            self.lane.answered(|| now, pace, |item, _| self.send(item))
+            let pace = |_, _, _| Duration::from_micros(self.pace.get());
+            self.lane
+                .answered(|| now, pace, |item, _, _| self.send(item))
         }
 
         fn go_on(&self, micros: u64, at_once: bool) -> Rests {
             let now = self.began + Duration::from_micros(micros);
-            self.lane.go_on(now, at_once, |item, _| self.send(item))
+            self.lane.go_on(now, at_once, |item, _, _| self.send(item))
         }
 
         fn sent(&self) -> Vec<u32> {
@@ -341,7 +356,7 @@ mod tests {
         assert_eq!(tried.sent(), [1, 2, 3, 4]);
         tried.enter(5, 10, 14_500);
         let now = tried.began + Duration::from_millis(15);
-        tried.lane.retire(now, |item, _| tried.send(item));
+        tried.lane.retire(now, |item, _, _| tried.send(item));
         assert_eq!(tried.answered(16_000), Rests::No);
         assert_eq!(tried.sent(), [1, 2, 3, 4, 5], "a retired lane never rests");
         assert_eq!(tried.answered(16_001), Rests::No);
@@ -404,20 +419,56 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_sent_holds_nothing_up() {
-        let lane = Lane::new(LIMITS);
+    fn the_client_is_chosen_for_a_batch_as_a_whole() {
+        let lane = Lane::new(Tuned::new(|_| LIMITS));
+        let went = RefCell::new(Vec::new());
+        let send = |item, _, tuning| {
+            went.borrow_mut().push((item, tuning));
+            Handed::UnderWay
+        };
         let now = Instant::now();
-        lane.enter(1, 1, now, |_, _| Handed::Not);
+        let later = now + OPEN_FOR;
+        lane.enter(0, 1, Tuning::Latency, now, send);
+        lane.enter(1, 1, Tuning::Throughput, now, send);
+        let both = [(0, Tuning::Latency), (1, Tuning::Latency)];
+        assert_eq!(went.take(), both, "what joins a batch goes with it");
+        for item in 2..302 {
+            lane.enter(item, 1, Tuning::Latency, later, send);
+        }
+        let answered = || lane.answered(|| later, |_, _, _| Duration::ZERO, send);
+        answered();
+        assert_eq!(went.take(), [], "not while another client has a message");
+        answered();
+        let many: Vec<_> = (2..302).map(|item| (item, Tuning::Throughput)).collect();
+        assert_eq!(went.take(), many);
+        lane.enter(302, 1, Tuning::Throughput, later + OPEN_FOR, send);
+        for _ in 0..300 {
+            assert_eq!(went.take(), []);
+            answered();
+        }
+        assert_eq!(went.take(), [(302, Tuning::Latency)]);
+        answered();
+        lane.enter(303, 1, Tuning::Throughput, later, send);
+        assert_eq!(went.take(), [(303, Tuning::Throughput)], "it begins one");
+    }
+
+    #[test]
+    fn what_cannot_be_sent_holds_nothing_up() {
+        let lane = Lane::new(Tuned::new(|_| LIMITS));
+        let now = Instant::now();
+        lane.enter(1, 1, Tuning::Latency, now, |_, _, _| Handed::Not);
         let mut left = Vec::new();
-        lane.enter(2, 1, now, |item, _| {
+        lane.enter(2, 1, Tuning::Latency, now, |item, _, _| {
             left.push(item);
             Handed::UnderWay
         });
         let later = now + OPEN_FOR;
         for item in [3, 4, 5] {
-            lane.enter(item, 1, later, |_, _| panic!("has to wait"));
+            lane.enter(item, 1, Tuning::Latency, later, |_, _, _| {
+                panic!("has to wait")
+            });
         }
-        let send = |item, since| {
+        let send = |item, since, _| {
             assert_eq!(since, later);
             left.push(item);
             if item == 5 {
@@ -426,7 +477,7 @@ mod tests {
                 Handed::Not
             }
         };
-        lane.answered(|| later, |_, _| Duration::ZERO, send);
+        lane.answered(|| later, |_, _, _| Duration::ZERO, send);
         assert_eq!(left, [2, 3, 4, 5]);
     }
 

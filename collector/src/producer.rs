@@ -1,22 +1,21 @@
-//! To Kafka and back within a time, and the process says truly whether Kafka can be reached.
-//!
-//! There are two clients, because how long messages wait for others is set for a client as a whole: one that answers
-//! soon, for requests of a few events, and one that carries much. A visitor's events stay in order all the same where
-//! they have one: what is sent after the answer to what came before, and what comes in requests of the same kind.
+//! To Kafka and back within a time: there is always a client to send with, or one in the making, and
+//! the process says truly whether Kafka can be reached.
 
 use crate::QueueLimits;
-use crate::client::{self, Client, Kept, Tuning};
+use crate::client::{self, Client, Tuned};
 use crate::message::Message;
 use crate::reach::Reach;
 use crate::record::Record;
 use crate::request::{self, Count, Outcome, Queue};
 use crate::tally::Totals;
+use rdkafka::error::KafkaResult;
 use service::kafka::explain;
 use service::settings::KafkaSettings;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// How often Kafka is looked at; a first failure is followed by a shorter pause.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -24,8 +23,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const LOOK_EVERY_AWAY: Duration = Duration::from_secs(1);
 /// How long one look may take.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
-/// A request of so many messages goes by the client that carries much.
-const MANY: usize = 20;
+/// A client that dies at once is not replaced more often than this.
+const REBUILD_PAUSE: Duration = Duration::from_secs(1);
 
 /// There is no room in the queue; nothing was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,23 +39,19 @@ pub(crate) struct ProducerSettings<'a> {
     pub totals: Arc<Totals>,
 }
 
-/// Sends requests and watches over the clients.
+/// Sends requests and watches over the client.
 pub(crate) struct Producer {
-    clients: Arc<Clients>,
+    current: watch::Receiver<Arc<Client>>,
     queue: Queue,
     ack_timeout: Duration,
     totals: Arc<Totals>,
     reach: Arc<Reach>,
-}
-
-/// The ways to Kafka.
-struct Clients {
-    latency: Kept,
-    throughput: Kept,
+    /// Ends what must outlive the shutdown: requests are answered after it has begun.
+    _ended: DropGuard,
 }
 
 impl Producer {
-    /// Makes the clients and starts the tasks that watch them until `shutdown`.
+    /// Makes the first client and starts the tasks that watch it until `shutdown`.
     ///
     /// An error means that the settings are wrong; Kafka need not be there.
     pub fn start(
@@ -70,23 +65,28 @@ impl Producer {
             limits,
             totals,
         } = settings;
-        let kept = |tuning| {
-            let config = client::config(kafka, tuning, ack_timeout, limits);
-            let shutdown = shutdown.clone();
-            Kept::start(config, tuning, &kafka.kafka_topic, ack_timeout, shutdown).map_err(explain)
-        };
-        let clients = Arc::new(Clients {
-            latency: kept(Tuning::Latency)?,
-            throughput: kept(Tuning::Throughput)?,
-        });
+        let configs = Tuned::new(|tuning| client::config(kafka, tuning, ack_timeout, limits));
+        let mend = Arc::new(Notify::new());
+        let first = Client::new(&configs, &kafka.kafka_topic, ack_timeout, Arc::clone(&mend))
+            .map_err(explain)?;
+        let (replace, current) = watch::channel(Arc::new(first));
         let reach = Arc::new(reach);
         tokio::spawn(look_after(
-            Arc::downgrade(&clients),
+            current.clone(),
             Arc::clone(&reach),
-            shutdown,
+            shutdown.clone(),
         ));
+        let topic = kafka.kafka_topic.clone();
+        let remake = {
+            let mend = Arc::clone(&mend);
+            move || Client::new(&configs, &topic, ack_timeout, Arc::clone(&mend))
+        };
+        tokio::spawn(mend_client(remake, mend, replace, shutdown));
+        let ended = CancellationToken::new();
+        tokio::spawn(keep_going(current.clone(), ended.clone()));
         Ok(Self {
-            clients,
+            _ended: ended.drop_guard(),
+            current,
             queue: Queue::new(limits),
             ack_timeout,
             totals,
@@ -107,7 +107,7 @@ impl Producer {
         };
         let (tickets, mut answers) = request::open(records.len(), Some(room), Some(count));
         let answered = async {
-            if let Some(client) = self.clients.way_of(records.len()).sound().await {
+            if let Some(client) = self.client().await {
                 let messages = records.iter().map(|record| &record.message);
                 client.send(messages.zip(tickets));
             }
@@ -133,7 +133,7 @@ impl Producer {
     /// Like [`Self::deliver`], for a message of our own: whether it arrives says little about requests.
     pub async fn carry(&self, messages: &[&Arc<Message>]) -> Vec<Outcome> {
         let (tickets, mut answers) = request::open(messages.len(), None, None);
-        if let Some(client) = self.clients.way_of(messages.len()).sound().await {
+        if let Some(client) = self.client().await {
             client.send(messages.iter().copied().zip(tickets));
             drop(client);
             // A message waits its time in its lane, and then its time in librdkafka, which looks at the
@@ -154,59 +154,107 @@ impl Producer {
         }
     }
 
+    /// The client of the moment; waits while a broken one is being replaced. None at shutdown.
+    async fn client(&self) -> Option<Arc<Client>> {
+        let client = Arc::clone(&self.current.borrow());
+        if client.is_broken().is_none() {
+            return Some(client);
+        }
+        drop(client);
+        let mut current = self.current.clone();
+        let mended = current
+            .wait_for(|client| client.is_broken().is_none())
+            .await
+            .ok()?;
+        Some(Arc::clone(&mended))
+    }
+
     /// Waits until every message has its answer, which is at most the acknowledgement's time.
     pub async fn flush(&self) {
+        let client = Arc::clone(&self.current.borrow());
         // librdkafka looks for messages whose time is up once a second.
         let limit = self.ack_timeout + Duration::from_secs(1);
-        let flushed = self
-            .clients
-            .with_both(move |client| client.flush(limit))
-            .await;
-        if flushed.is_some_and(|flushed| flushed.contains(&false)) {
+        let flushed = tokio::task::spawn_blocking(move || client.flush(limit)).await;
+        if let Ok(false) = flushed {
             tracing::warn!("some messages have no answer from Kafka; their senders were told");
         }
     }
 }
 
-impl Clients {
-    /// By which client a request of so many messages goes.
-    const fn way_of(&self, messages: usize) -> &Kept {
-        if messages < MANY {
-            &self.latency
-        } else {
-            &self.throughput
-        }
-    }
-
-    /// Does something that blocks with both at once; none when the runtime is ending.
-    async fn with_both<T: Send + 'static>(
-        &self,
-        act: impl Fn(Arc<Client>) -> T + Clone + Send + 'static,
-    ) -> Option<[T; 2]> {
-        let begin = |kept: &Kept| {
-            let (act, client) = (act.clone(), kept.now());
-            tokio::task::spawn_blocking(move || act(client))
-        };
-        let (latency, throughput) = (begin(&self.latency), begin(&self.throughput));
-        Some([latency.await.ok()?, throughput.await.ok()?])
-    }
-}
-
 /// Reports whether Kafka could take a message now. The first look also makes the topic known, so that
 /// the first click does not wait for that.
-async fn look_after(clients: Weak<Clients>, reach: Arc<Reach>, shutdown: CancellationToken) {
-    while let Some(clients) = clients.upgrade() {
-        let looked = clients.with_both(|client| client.look(LOOK_TIMEOUT)).await;
-        drop(clients);
-        let Some([latency, throughput]) = looked else {
-            return;
-        };
-        let pause = if reach.looked(latency.and(throughput)) {
+async fn look_after(
+    current: watch::Receiver<Arc<Client>>,
+    reach: Arc<Reach>,
+    shutdown: CancellationToken,
+) {
+    loop {
+        let client = Arc::clone(&current.borrow());
+        let looked = tokio::task::spawn_blocking(move || client.look(LOOK_TIMEOUT)).await;
+        // An error means that the runtime is ending.
+        let Ok(looked) = looked else { return };
+        let pause = if reach.looked(looked) {
             LOOK_EVERY
         } else {
             LOOK_EVERY_AWAY
         };
         if shutdown.run_until_cancelled(sleep(pause)).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Sends what waits in the client's lanes after their rests.
+async fn keep_going(mut current: watch::Receiver<Arc<Client>>, ended: CancellationToken) {
+    while !ended.is_cancelled() {
+        let client = Arc::clone(&current.borrow_and_update());
+        let replaced = async {
+            // An error means that there will be no other client.
+            if current.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = client.after_rests() => {}
+            () = replaced => {}
+            () = ended.cancelled() => {}
+        }
+    }
+}
+
+/// Replaces a client that cannot go on. Its messages get their answers when it is dropped.
+async fn mend_client(
+    remake: impl Fn() -> KafkaResult<Client> + Send,
+    mend: Arc<Notify>,
+    replace: watch::Sender<Arc<Client>>,
+    shutdown: CancellationToken,
+) {
+    loop {
+        if shutdown
+            .run_until_cancelled(mend.notified())
+            .await
+            .is_none()
+        {
+            return;
+        }
+        let Some(why) = replace.borrow().is_broken() else {
+            continue;
+        };
+        tracing::error!(%why, "Kafka's client cannot go on; making a new one");
+        match remake() {
+            Ok(client) => {
+                replace.send_replace(Arc::new(client));
+            }
+            Err(error) => {
+                tracing::error!(%error, "no new client for Kafka; trying again");
+                mend.notify_one();
+            }
+        }
+        if shutdown
+            .run_until_cancelled(sleep(REBUILD_PAUSE))
+            .await
+            .is_none()
+        {
             return;
         }
     }

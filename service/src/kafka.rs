@@ -38,6 +38,17 @@ pub fn client_config_with(settings: &KafkaSettings, tuning: &[(&str, &str)]) -> 
     config
 }
 
+/// Other names that librdkafka has for settings that we set, and those by which we set them: of two names of one setting
+/// either might win.
+const ALIASES: [(&str, &str); 6] = [
+    ("metadata.broker.list", "bootstrap.servers"),
+    ("queue.buffering.max.ms", "linger.ms"),
+    ("compression.codec", "compression.type"),
+    ("delivery.timeout.ms", "message.timeout.ms"),
+    ("request.required.acks", "acks"),
+    ("max.partition.fetch.bytes", "fetch.message.max.bytes"),
+];
+
 /// The settings of librdkafka among environment variables: `KAFKA_PROPERTY_SASL_USERNAME=x` is
 /// `sasl.username=x`.
 pub fn properties(
@@ -45,7 +56,9 @@ pub fn properties(
 ) -> impl Iterator<Item = (String, String)> {
     variables.into_iter().filter_map(|(name, value)| {
         let name = name.strip_prefix(PREFIX).filter(|rest| !rest.is_empty())?;
-        Some((name.to_ascii_lowercase().replace('_', "."), value))
+        let name = name.to_ascii_lowercase().replace('_', ".");
+        let ours = ALIASES.into_iter().find(|(alias, _)| *alias == name);
+        Some((ours.map_or(name, |(_, ours)| ours.to_owned()), value))
     })
 }
 
@@ -104,6 +117,30 @@ mod tests {
             ]),
             [("sasl.username".to_owned(), "Ann_B".to_owned())]
         );
+    }
+
+    #[test]
+    fn another_name_of_a_setting_is_the_one_we_use() {
+        let variable = ("KAFKA_PROPERTY_QUEUE_BUFFERING_MAX_MS", "7");
+        let linger = ("linger.ms".to_owned(), "7".to_owned());
+        assert_eq!(found(&[variable]), [linger]);
+        // Each pair is one setting to librdkafka.
+        for (alias, ours) in ALIASES {
+            let of = |name: &str, value: &str| {
+                let mut config = ClientConfig::new();
+                config.set(name, value);
+                let config = config.create_native_config().unwrap();
+                [alias, ours].map(|name| config.get(name).unwrap())
+            };
+            let value = match ours {
+                "bootstrap.servers" => "a:1",
+                "compression.type" => "zstd",
+                "acks" => "1",
+                _ => "7777",
+            };
+            assert_eq!(of(alias, value), of(ours, value), "{alias}");
+            assert_eq!(of(alias, value)[0], of(alias, value)[1], "{alias}");
+        }
     }
 
     proptest! {

@@ -7,20 +7,70 @@ use rdkafka::error::KafkaResult;
 use service::settings::KafkaSettings;
 use std::time::Duration;
 
+/// A batch of so many messages is one for [`Tuning::Throughput`]: as many as are handed over while the other client
+/// lingers, at a microsecond or two for each.
+const MANY: usize = 200;
 /// A lane rests so many times as long as Kafka takes for a batch, within bounds.
 const REST_ROUNDS: u32 = 3;
 
-/// What a client is made for: answering soon, or carrying much.
+/// What a client is made for, and what a batch needs. How long messages wait for others is set for a client as a whole,
+/// so there are two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tuning {
-    /// For requests of a few events, which somebody may be waiting for.
+    /// Answering soon.
     Latency,
-    /// For requests of many events. Such a request waits for its slowest message anyway, and larger batches are less
-    /// work for the brokers.
+    /// Carrying much: there is always more to wait for, and larger batches are less work for the brokers.
     Throughput,
 }
 
+/// One for each [`Tuning`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tuned<T> {
+    latency: T,
+    throughput: T,
+}
+
+impl<T> Tuned<T> {
+    /// Makes both.
+    pub fn new(mut make: impl FnMut(Tuning) -> T) -> Self {
+        Self {
+            latency: make(Tuning::Latency),
+            throughput: make(Tuning::Throughput),
+        }
+    }
+
+    /// Makes both, unless one cannot be made.
+    pub fn try_new<E>(mut make: impl FnMut(Tuning) -> Result<T, E>) -> Result<Self, E> {
+        Ok(Self {
+            latency: make(Tuning::Latency)?,
+            throughput: make(Tuning::Throughput)?,
+        })
+    }
+
+    /// The one for this.
+    pub const fn of(&self, tuning: Tuning) -> &T {
+        match tuning {
+            Tuning::Latency => &self.latency,
+            Tuning::Throughput => &self.throughput,
+        }
+    }
+
+    /// Both.
+    pub const fn both(&self) -> [&T; 2] {
+        [&self.latency, &self.throughput]
+    }
+}
+
 impl Tuning {
+    /// What so many messages, which come together, are best sent with.
+    pub(crate) const fn of(messages: usize) -> Self {
+        if messages < MANY {
+            Self::Latency
+        } else {
+            Self::Throughput
+        }
+    }
+
     /// How long librdkafka waits for more before it sends. It has to be long enough for what waits in a lane to be
     /// handed over, at a microsecond or two for each message: what comes later is held back, and librdkafka's thread
     /// polls without a pause meanwhile.
@@ -85,12 +135,13 @@ pub(crate) fn config(
 pub(super) fn limits(config: &ClientConfig) -> KafkaResult<Limits> {
     let native = config.create_native_config()?;
     let bytes = number(&native, "batch.size")?.min(number(&native, "message.max.bytes")?);
+    let linger = Duration::try_from_secs_f64(number(&native, "linger.ms")? / 1000.0);
     Ok(Limits {
         // What comes when librdkafka may be sending already would have to wait there.
-        open_for: Duration::from_secs_f64(number(&native, "linger.ms")? / 2000.0),
+        open_for: linger.unwrap_or_default() / 2,
         messages: whole(number(&native, "batch.num.messages")?),
-        // The batch's own beginning, and to spare.
-        bytes: whole(bytes * 0.99),
+        // The request's and the batch's own beginnings, and to spare.
+        bytes: whole(bytes.mul_add(0.99, -256.0)),
     })
 }
 
@@ -103,7 +154,7 @@ fn number(native: &NativeClientConfig, name: &str) -> KafkaResult<f64> {
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "librdkafka's limits lie between 0 and 2^31"
+    reason = "librdkafka's limits lie between 0 and 2^31, and less than 0 is 0"
 )]
 const fn whole(number: f64) -> usize {
     number as usize
@@ -136,7 +187,17 @@ mod tests {
         ] {
             assert_eq!(config.get(name), Some(value), "{name}");
         }
-        Client::new(&config, tuning, "clickstream", timeout, Arc::default()).unwrap();
+        let both = Tuned::new(|_| config.clone());
+        Client::new(&both, "clickstream", timeout, Arc::default()).unwrap();
+    }
+
+    #[rstest::rstest]
+    #[case(1, Tuning::Latency)]
+    #[case(199, Tuning::Latency)]
+    #[case(200, Tuning::Throughput)]
+    #[case(10_000, Tuning::Throughput)]
+    fn many_messages_go_by_the_client_for_many(#[case] messages: usize, #[case] tuning: Tuning) {
+        assert_eq!(Tuning::of(messages), tuning);
     }
 
     #[rstest::rstest]
@@ -165,14 +226,16 @@ mod tests {
             let limits = limits(config).unwrap();
             (limits.open_for.as_micros(), limits.messages, limits.bytes)
         };
-        assert_eq!(of(&config), (5_000, 10_000, 990_000));
+        assert_eq!(of(&config), (5_000, 10_000, 989_744));
         config
             .set("linger.ms", "0.5")
             .set("batch.num.messages", "7");
         config.set("batch.size", "5000000");
-        assert_eq!(of(&config), (250, 7, 990_000));
+        assert_eq!(of(&config), (250, 7, 989_744));
         config.set("message.max.bytes", "4000000");
-        assert_eq!(of(&config), (250, 7, 3_960_000));
+        assert_eq!(of(&config), (250, 7, 3_959_744));
+        config.set("linger.ms", "nan").set("batch.size", "1");
+        assert_eq!(of(&config), (0, 7, 0), "as little as can be");
         config.set("linger.ms", "soon");
         assert!(limits(&config).is_err());
     }

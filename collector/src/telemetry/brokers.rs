@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 pub(super) const BROKER_ERRORS: Metric = Metric::counter(
     "collector_produce_broker_errors_total",
     Unit::Count,
-    "What went wrong with a broker, also where a second try mended it: a connection that could not be made or that ended (idle ones, too), a request that could not be sent, that was answered with nonsense or not at all, or that had to be sent again. `broker` is its number, or bootstrap while that is not known",
+    "What went wrong with a broker, also where a second try mended it: a connection that could not be made or that ended (idle ones, too), a request that could not be sent, that was answered with nonsense or not at all, or that had to be sent again. `broker` is its number, or bootstrap while that is not known. A collector has two connections to each",
 )
 .by(&[
     Label {

@@ -1,5 +1,5 @@
-//! What Kafka alone can do: a bare loop on librdkafka with the collector's own settings, and Kafka's
-//! own producer benchmark.
+//! What Kafka alone can do: a bare loop on librdkafka with the collector's own settings, save for the linger, and
+//! Kafka's own producer benchmark.
 
 use super::mix;
 use crate::stack::World;

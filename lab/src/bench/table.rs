@@ -33,6 +33,12 @@ pub struct Figure {
 impl Figure {
     /// The median, and where the trials differ, from where to where they lie.
     fn show(&self, criterion: &Criterion) -> String {
+        if self.worst.is_nan() {
+            return format!(
+                "{}; not measured in every trial",
+                criterion.unit.show(self.median)
+            );
+        }
         let [worst, median, best] =
             [self.worst, self.median, self.best].map(|value| criterion.unit.show(value));
         if worst == best {
