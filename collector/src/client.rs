@@ -2,9 +2,11 @@
 //! answer through its [`Ticket`], also when the client dies.
 //!
 //! It consists of two of librdkafka's, one for each [`Tuning`]; the lanes see to it that a partition has messages
-//! with one of them at a time.
+//! with one of them at a time. What is under way when the number of partitions changes is the exception: it keeps its
+//! lane, and keys move to others.
 
 mod config;
+mod look;
 
 pub use config::Tuning;
 pub(crate) use config::{Tuned, config};
@@ -18,7 +20,6 @@ use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
-use rdkafka::metadata::MetadataPartition;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
@@ -27,24 +28,19 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-/// `min.insync.replicas` of our topic (`consumer setup` makes it so); metadata doesn't tell it.
-const MIN_IN_SYNC: usize = 2;
-
 /// With so many messages under way or waiting there is enough for large batches: lanes then rest,
 const BUSY: usize = 100;
 /// and for so long afterwards.
 const BUSY_FOR: Duration = Duration::from_millis(100);
 /// How often lanes that rest are looked at.
 const REST_LOOK: Duration = Duration::from_millis(2);
-/// The second of librdkafka's clients has at least so long to hear about the topic.
-const LOOK_AT_LEAST: Duration = Duration::from_millis(100);
 /// How long one wait for answers lasts.
 const POLL: Duration = Duration::from_millis(100);
 
 /// A client of Kafka and the threads that take its answers.
 pub(crate) struct Client {
     shared: Arc<Shared>,
-    senders: Tuned<Arc<Sender>>,
+    senders: Arc<Tuned<Sender>>,
     /// One for each partition, as far as they are known.
     lanes: RwLock<Lanes>,
     limits: Tuned<Limits>,
@@ -70,8 +66,11 @@ struct Shared {
     ack_timeout: Duration,
     /// Told when the client may have become useless.
     mend: Arc<Notify>,
-    /// For the next batch; gone while the client is being dropped.
-    senders: OnceLock<Tuned<Weak<Sender>>>,
+    /// For the next batch; gone while they are being dropped. They have one owner: whoever runs a callback of one has
+    /// both, or neither, so that none is dropped in the midst of one.
+    senders: OnceLock<Weak<Tuned<Sender>>>,
+    /// There is another client by now, or there will be none: what still waits must not be sent beside it.
+    ended: AtomicBool,
     /// Messages without an answer, sent or not.
     open: AtomicUsize,
     /// When the client was made; times are counted from here.
@@ -105,6 +104,7 @@ impl Client {
     pub fn new(
         configs: &Tuned<ClientConfig>,
         topic: &str,
+        partitions: usize,
         ack_timeout: Duration,
         mend: Arc<Notify>,
     ) -> KafkaResult<Self> {
@@ -114,6 +114,7 @@ impl Client {
             ack_timeout,
             mend,
             senders: OnceLock::new(),
+            ended: AtomicBool::new(false),
             open: AtomicUsize::new(0),
             made: Instant::now(),
             busy_until: AtomicU64::new(0),
@@ -125,30 +126,26 @@ impl Client {
                 shared: Arc::clone(&shared),
                 brokers: Brokers::default(),
             };
-            Sender::from_config_and_context(configs.of(tuning), context).map(Arc::new)
+            Sender::from_config_and_context(configs.of(tuning), context)
         })?;
+        let senders = Arc::new(senders);
         // They are set here alone.
-        let weak = Tuned::new(|tuning| Arc::downgrade(senders.of(tuning)));
-        let _ = shared.senders.set(weak);
+        let _ = shared.senders.set(Arc::downgrade(&senders));
         let mut client = Self {
             shared,
-            // Until Kafka has told how many partitions there are.
-            lanes: RwLock::new(lanes(1, limits)),
+            lanes: RwLock::new(lanes(partitions, limits)),
             limits,
             stop: Arc::default(),
             answering: Vec::new(),
             senders,
         };
         for tuning in [Tuning::Latency, Tuning::Throughput] {
-            let (sender, stop) = (
-                Arc::clone(client.senders.of(tuning)),
-                Arc::clone(&client.stop),
-            );
+            let (senders, stop) = (Arc::clone(&client.senders), Arc::clone(&client.stop));
             let answering = thread::Builder::new()
                 .name("Kafka's answers".to_owned())
                 .spawn(move || {
                     while !stop.load(Ordering::Relaxed) {
-                        sender.poll(POLL);
+                        senders.of(tuning).poll(POLL);
                     }
                 });
             let answering =
@@ -207,6 +204,11 @@ impl Client {
         }
     }
 
+    /// How many partitions the topic has, as far as that is known.
+    pub fn partitions(&self) -> usize {
+        self.lanes().len()
+    }
+
     fn lanes(&self) -> Lanes {
         Arc::clone(&self.lanes.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -250,66 +252,54 @@ impl Client {
         true
     }
 
-    /// Asks a broker whether the topic could take a message now, or says what is in the way. Blocks for
+    /// Asks brokers whether the topic could take a message now, or says what is in the way. Blocks for
     /// at most `timeout`.
     pub fn look(&self, timeout: Duration) -> Result<(), String> {
-        let until = Instant::now() + timeout;
-        for sender in self.senders.both() {
-            let left = until.saturating_duration_since(Instant::now());
-            self.look_through(sender, left.max(LOOK_AT_LEAST))?;
-        }
-        Ok(())
+        let ask = |tuning| look::ask(self.senders.of(tuning), &self.shared.topic, timeout);
+        let both = thread::scope(|scope| {
+            let other = scope.spawn(move || ask(Tuning::Throughput));
+            let one = ask(Tuning::Latency);
+            let other = other.join();
+            [
+                one,
+                other.unwrap_or_else(|_| Err("the look panicked".to_owned())),
+            ]
+        });
+        // One of them may have been told by a broker that is behind.
+        let known = both.iter().flatten().map(|(partitions, _)| *partitions);
+        self.has_partitions(known.max().unwrap_or(0));
+        both.into_iter().try_for_each(|seen| seen?.1)
     }
 
-    fn look_through(&self, sender: &Sender, timeout: Duration) -> Result<(), String> {
-        let name = &self.shared.topic;
-        let metadata = sender
-            .client()
-            .fetch_metadata(Some(name), timeout)
-            .map_err(|error| error.to_string())?;
-        let topic = metadata
-            .topics()
-            .iter()
-            .find(|topic| topic.name() == name)
-            .ok_or_else(|| format!("no broker knows the topic {name}"))?;
-        if let Some(error) = topic.error() {
-            let why = RDKafkaErrorCode::from(error);
-            return Err(format!("the topic {name}: {why}"));
-        }
-        let of = topic.partitions().len();
-        self.has_partitions(of);
-        let count = |fault: fn(&MetadataPartition) -> bool| {
-            topic.partitions().iter().filter(|p| fault(p)).count()
-        };
-        match (count(has_no_leader), count(lacks_replicas)) {
-            (0, 0) => Ok(()),
-            (0, lacking) => Err(format!(
-                "{lacking} of {of} partitions have fewer than {MIN_IN_SYNC} replicas in sync"
-            )),
-            (leaderless, _) => Err(format!("{leaderless} of {of} partitions have no leader")),
-        }
+    /// What waits is answered and not sent: there is another client, or there will be none.
+    pub fn end(&self) {
+        self.shared.ended.store(true, Ordering::Relaxed);
+        self.retire(&self.lanes());
     }
 }
 
 impl Drop for Client {
-    /// What waits is sent or answered, and so is, within 0.6 seconds, what is under way: on a thread of its own,
+    /// What waits is answered, and so is, within 0.6 seconds, what is under way: on a thread of its own,
     /// because nobody who drops a client may wait so long.
     fn drop(&mut self) {
-        self.retire(&self.lanes());
+        self.end();
         self.stop.store(true, Ordering::Relaxed);
-        for (answering, sender) in self.answering.drain(..).zip(self.senders.both()) {
-            let sender = Arc::clone(sender);
-            let end = move || {
+        let (answering, senders) = (
+            std::mem::take(&mut self.answering),
+            Arc::clone(&self.senders),
+        );
+        let end = move || {
+            for thread in answering {
                 // Should it have panicked, the panic hook has said so.
-                let _ = answering.join();
-                // The last one to let go of it waits for the answers to what is purged.
-                drop(sender);
-            };
-            // Where there can be no more threads, it ends here.
-            let _ = thread::Builder::new()
-                .name("Kafka's end".to_owned())
-                .spawn(end);
-        }
+                let _ = thread.join();
+            }
+            // The last one to let go of them waits for the answers to what is purged.
+            drop(senders);
+        };
+        // Where there can be no more threads, an answering one is the last.
+        let _ = thread::Builder::new()
+            .name("Kafka's end".to_owned())
+            .spawn(end);
     }
 }
 
@@ -340,11 +330,12 @@ impl Shared {
 
     /// Hands over a message that has waited, unless it has waited too long.
     fn hand_over_late(&self, parcel: Parcel, since: Instant, tuning: Tuning) -> Handed {
-        let sender = || self.senders.get()?.of(tuning).upgrade();
         let late = if since.elapsed() >= self.ack_timeout {
             RDKafkaErrorCode::MessageTimedOut
-        } else if let Some(sender) = sender() {
-            return self.hand_over(&sender, parcel);
+        } else if self.ended.load(Ordering::Relaxed) {
+            RDKafkaErrorCode::PurgeQueue
+        } else if let Some(senders) = self.senders.get().and_then(Weak::upgrade) {
+            return self.hand_over(senders.of(tuning), parcel);
         } else {
             RDKafkaErrorCode::PurgeQueue
         };
@@ -449,15 +440,6 @@ fn code(error: &KafkaError) -> RDKafkaErrorCode {
     error
         .rdkafka_error_code()
         .unwrap_or(RDKafkaErrorCode::Unknown)
-}
-
-fn has_no_leader(partition: &MetadataPartition) -> bool {
-    partition.leader() < 0
-}
-
-/// Whether too few replicas are in sync; a topic with a single replica has enough with that one.
-fn lacks_replicas(partition: &MetadataPartition) -> bool {
-    partition.isr().len() < partition.replicas().len().min(MIN_IN_SYNC)
 }
 
 fn header<'a>(key: &'a str, value: &'a str) -> Header<'a, &'a str> {

@@ -270,6 +270,8 @@ mod tests {
         /// Microseconds from one batch to the next.
         pace: Cell<u64>,
         sent: RefCell<Vec<u32>>,
+        /// With which client each of them went.
+        tunings: RefCell<Vec<Tuning>>,
     }
 
     impl Tried {
@@ -279,10 +281,12 @@ mod tests {
                 began: Instant::now(),
                 pace: Cell::new(0),
                 sent: RefCell::default(),
+                tunings: RefCell::default(),
             }
         }
 
-        fn send(&self, item: u32) -> Handed {
+        fn send(&self, item: u32, tuning: Tuning) -> Handed {
+            self.tunings.borrow_mut().push(tuning);
             self.sent.borrow_mut().push(item);
             Handed::UnderWay
         }
@@ -290,8 +294,8 @@ mod tests {
         fn enter(&self, item: u32, bytes: usize, micros: u64) -> Rests {
             let now = self.began + Duration::from_micros(micros);
             self.lane
-                .enter(item, bytes, Tuning::Latency, now, |item, _, _| {
-                    self.send(item)
+                .enter(item, bytes, Tuning::Latency, now, |item, _, tuning| {
+                    self.send(item, tuning)
                 })
         }
 
@@ -299,12 +303,13 @@ mod tests {
             let now = self.began + Duration::from_micros(micros);
             let pace = |_, _, _| Duration::from_micros(self.pace.get());
             self.lane
-                .answered(|| now, pace, |item, _, _| self.send(item))
+                .answered(|| now, pace, |item, _, tuning| self.send(item, tuning))
         }
 
         fn go_on(&self, micros: u64, at_once: bool) -> Rests {
             let now = self.began + Duration::from_micros(micros);
-            self.lane.go_on(now, at_once, |item, _, _| self.send(item))
+            self.lane
+                .go_on(now, at_once, |item, _, tuning| self.send(item, tuning))
         }
 
         fn sent(&self) -> Vec<u32> {
@@ -356,7 +361,9 @@ mod tests {
         assert_eq!(tried.sent(), [1, 2, 3, 4]);
         tried.enter(5, 10, 14_500);
         let now = tried.began + Duration::from_millis(15);
-        tried.lane.retire(now, |item, _, _| tried.send(item));
+        tried
+            .lane
+            .retire(now, |item, _, tuning| tried.send(item, tuning));
         assert_eq!(tried.answered(16_000), Rests::No);
         assert_eq!(tried.sent(), [1, 2, 3, 4, 5], "a retired lane never rests");
         assert_eq!(tried.answered(16_001), Rests::No);
@@ -493,8 +500,12 @@ mod tests {
                 tried.pace.set(pause * 3);
                 match step {
                     0 | 1 => {
-                        tried.enter(entered, bytes, micros);
-                        entered += 1;
+                        // Now and then as many as make a large batch.
+                        let items = if bytes % 5 == 0 { 150 } else { 1 };
+                        for _ in 0..items {
+                            tried.enter(entered, bytes / items, micros);
+                            entered += 1;
+                        }
                     }
                     2 if answers < tried.sent().len() => {
                         let under_way = tried.sent().len() - answers;
@@ -504,6 +515,8 @@ mod tests {
                     }
                     _ => { tried.go_on(micros, false); }
                 }
+                let under_way = tried.tunings.borrow()[answers..].to_vec();
+                prop_assert!(under_way.windows(2).all(|two| two[0] == two[1]), "with one client at a time");
             }
             while answers < tried.sent().len() {
                 if tried.answered(micros) == Rests::Yes {

@@ -67,8 +67,15 @@ impl Producer {
         } = settings;
         let configs = Tuned::new(|tuning| client::config(kafka, tuning, ack_timeout, limits));
         let mend = Arc::new(Notify::new());
-        let first = Client::new(&configs, &kafka.kafka_topic, ack_timeout, Arc::clone(&mend))
-            .map_err(explain)?;
+        let first = Client::new(
+            &configs,
+            &kafka.kafka_topic,
+            // Until Kafka has told how many there are.
+            1,
+            ack_timeout,
+            Arc::clone(&mend),
+        )
+        .map_err(explain)?;
         let (replace, current) = watch::channel(Arc::new(first));
         let reach = Arc::new(reach);
         tokio::spawn(look_after(
@@ -79,7 +86,9 @@ impl Producer {
         let topic = kafka.kafka_topic.clone();
         let remake = {
             let mend = Arc::clone(&mend);
-            move || Client::new(&configs, &topic, ack_timeout, Arc::clone(&mend))
+            move |partitions| {
+                Client::new(&configs, &topic, partitions, ack_timeout, Arc::clone(&mend))
+            }
         };
         tokio::spawn(mend_client(remake, mend, replace, shutdown));
         let ended = CancellationToken::new();
@@ -224,7 +233,7 @@ async fn keep_going(mut current: watch::Receiver<Arc<Client>>, ended: Cancellati
 
 /// Replaces a client that cannot go on. Its messages get their answers when it is dropped.
 async fn mend_client(
-    remake: impl Fn() -> KafkaResult<Client> + Send,
+    remake: impl Fn(usize) -> KafkaResult<Client> + Send,
     mend: Arc<Notify>,
     replace: watch::Sender<Arc<Client>>,
     shutdown: CancellationToken,
@@ -241,10 +250,9 @@ async fn mend_client(
             continue;
         };
         tracing::error!(%why, "Kafka's client cannot go on; making a new one");
-        match remake() {
-            Ok(client) => {
-                replace.send_replace(Arc::new(client));
-            }
+        let partitions = replace.borrow().partitions();
+        match remake(partitions) {
+            Ok(client) => replace.send_replace(Arc::new(client)).end(),
             Err(error) => {
                 tracing::error!(%error, "no new client for Kafka; trying again");
                 mend.notify_one();

@@ -66,10 +66,15 @@ pub fn properties(
 /// they may be secret.
 pub fn explain(error: KafkaError) -> anyhow::Error {
     match error {
-        KafkaError::ClientConfig(_, problem, name, _) => anyhow::anyhow!(
-            "Kafka client setting {name}: {problem} (set by {PREFIX}{}?)",
-            name.to_ascii_uppercase().replace('.', "_")
-        ),
+        KafkaError::ClientConfig(_, problem, name, _) => {
+            let others = ALIASES.into_iter().filter(|(_, ours)| *ours == name);
+            let names = std::iter::once(name.as_str()).chain(others.map(|(alias, _)| alias));
+            let variable =
+                |name: &str| format!("{PREFIX}{}", name.to_ascii_uppercase().replace('.', "_"));
+            let variables: Vec<_> = names.map(variable).collect();
+            let variables = variables.join(" or ");
+            anyhow::anyhow!("Kafka client setting {name}: {problem} (set by {variables}?)")
+        }
         KafkaError::ClientCreation(problem) => {
             anyhow::anyhow!(
                 "the Kafka client cannot be made from its settings (KAFKA_BROKERS, {PREFIX}…): {problem}"
@@ -160,6 +165,7 @@ mod tests {
             .err()
             .unwrap();
         let text = explain(error).to_string();
-        assert!(text.contains("KAFKA_PROPERTY_ACKS"), "{text}");
+        let variables = "KAFKA_PROPERTY_ACKS or KAFKA_PROPERTY_REQUEST_REQUIRED_ACKS?";
+        assert!(text.contains(variables), "{text}");
     }
 }

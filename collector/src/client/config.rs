@@ -7,8 +7,8 @@ use rdkafka::error::KafkaResult;
 use service::settings::KafkaSettings;
 use std::time::Duration;
 
-/// A batch of so many messages is one for [`Tuning::Throughput`]: as many as are handed over while the other client
-/// lingers, at a microsecond or two for each.
+/// A batch of so many messages is one for [`Tuning::Throughput`]: they are handed over well within the time that the
+/// other client lingers, at a microsecond or two for each.
 const MANY: usize = 200;
 /// A lane rests so many times as long as Kafka takes for a batch, within bounds.
 const REST_ROUNDS: u32 = 3;
@@ -188,7 +188,7 @@ mod tests {
             assert_eq!(config.get(name), Some(value), "{name}");
         }
         let both = Tuned::new(|_| config.clone());
-        Client::new(&both, "clickstream", timeout, Arc::default()).unwrap();
+        Client::new(&both, "clickstream", 1, timeout, Arc::default()).unwrap();
     }
 
     #[rstest::rstest]
