@@ -2,8 +2,8 @@
 //! answer through its [`Ticket`], also when the client dies.
 //!
 //! It consists of two of librdkafka's, one for each [`Tuning`]; the lanes see to it that a partition has messages
-//! with one of them at a time. What is under way when the number of partitions changes is the exception: it keeps its
-//! lane, and keys move to others.
+//! with one of them at a time. There are two exceptions: what is under way when the number of partitions changes keeps
+//! its lane, and keys move to others; what is under way when a broken client is replaced stays with that one.
 
 mod config;
 mod look;
@@ -271,7 +271,7 @@ impl Client {
         both.into_iter().try_for_each(|seen| seen?.1)
     }
 
-    /// What waits is answered and not sent: there is another client, or there will be none.
+    /// From now on nothing is sent; what waits is answered so when what is under way before it is.
     pub fn end(&self) {
         self.shared.ended.store(true, Ordering::Relaxed);
         self.retire(&self.lanes());
@@ -279,7 +279,7 @@ impl Client {
 }
 
 impl Drop for Client {
-    /// What waits is answered, and so is, within 0.6 seconds, what is under way: on a thread of its own,
+    /// What waits is answered, and so is, within about a second, what is under way: on a thread of its own,
     /// because nobody who drops a client may wait so long.
     fn drop(&mut self) {
         self.end();
@@ -293,7 +293,10 @@ impl Drop for Client {
                 // Should it have panicked, the panic hook has said so.
                 let _ = thread.join();
             }
-            // The last one to let go of them waits for the answers to what is purged.
+            // Whoever lets go of them last waits for the answers to what is purged: this thread.
+            while Arc::strong_count(&senders) > 1 {
+                thread::sleep(Duration::from_millis(1));
+            }
             drop(senders);
         };
         // Where there can be no more threads, an answering one is the last.
@@ -306,6 +309,9 @@ impl Drop for Client {
 impl Shared {
     /// Gives a message to librdkafka; when that does not take it, its sender hears so at once.
     fn hand_over(&self, sender: &Sender, parcel: Parcel) -> Handed {
+        if self.ended.load(Ordering::Relaxed) {
+            return self.not_sent(parcel, RDKafkaErrorCode::PurgeQueue);
+        }
         let Parcel { message, label } = parcel;
         let mut id = Uuid::encode_buffer();
         let id = message.event_id.as_hyphenated().encode_lower(&mut id);
@@ -332,15 +338,17 @@ impl Shared {
     fn hand_over_late(&self, parcel: Parcel, since: Instant, tuning: Tuning) -> Handed {
         let late = if since.elapsed() >= self.ack_timeout {
             RDKafkaErrorCode::MessageTimedOut
-        } else if self.ended.load(Ordering::Relaxed) {
-            RDKafkaErrorCode::PurgeQueue
         } else if let Some(senders) = self.senders.get().and_then(Weak::upgrade) {
             return self.hand_over(senders.of(tuning), parcel);
         } else {
             RDKafkaErrorCode::PurgeQueue
         };
-        self.failed(late);
-        self.settle(parcel.label.ticket, Err(late));
+        self.not_sent(parcel, late)
+    }
+
+    fn not_sent(&self, parcel: Parcel, why: RDKafkaErrorCode) -> Handed {
+        self.failed(why);
+        self.settle(parcel.label.ticket, Err(why));
         Handed::Not
     }
 
@@ -452,6 +460,34 @@ fn header<'a>(key: &'a str, value: &'a str) -> Header<'a, &'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::{self, Answers};
+    use config::tests::settings;
+
+    #[test]
+    fn what_a_client_has_when_it_ends_is_answered_and_not_sent() {
+        let (timeout, limits) = (Duration::from_mins(1), crate::QueueLimits::default());
+        let configs = Tuned::new(|tuning| config(&settings(), tuning, timeout, limits));
+        let client = Client::new(&configs, "clickstream", 1, timeout, Arc::default()).unwrap();
+        let shared = Arc::clone(&client.shared);
+        let message = Arc::new(Message::new(Uuid::nil(), "click", "Ann", "{}".to_owned()));
+        let send = || -> Answers {
+            let (tickets, answers) = request::open(1, None, None);
+            client.send([&message].into_iter().zip(tickets));
+            // The next one comes too late for the batch.
+            thread::sleep(Duration::from_millis(20));
+            answers
+        };
+        let answers = [send(), send()];
+        drop(client);
+        let began = Instant::now();
+        while shared.open.load(Ordering::Relaxed) > 0 {
+            assert!(began.elapsed() < timeout / 2, "still not answered");
+            thread::sleep(POLL);
+        }
+        for answers in answers {
+            assert_eq!(answers.outcomes(), [Err(RDKafkaErrorCode::PurgeQueue)]);
+        }
+    }
 
     /// The hashes are the test vectors of the Java client's `Utils.murmur2`.
     #[rstest::rstest]

@@ -200,8 +200,12 @@ async fn look_after(
     loop {
         let client = Arc::clone(&current.borrow());
         let looked = tokio::task::spawn_blocking(move || client.look(LOOK_TIMEOUT)).await;
-        // An error means that the runtime is ending.
-        let Ok(looked) = looked else { return };
+        let looked = match looked {
+            Ok(looked) => looked,
+            Err(error) if error.is_panic() => Err("the look panicked".to_owned()),
+            // The runtime is ending.
+            Err(_) => return,
+        };
         let pause = if reach.looked(looked) {
             LOOK_EVERY
         } else {

@@ -261,11 +261,14 @@ async fn a_visitors_events_stay_in_order_however_many_come_at_once() {
         let drafts = (0..events).map(|_| view("Ann")).collect();
         shop.collector.accept(drafts).await
     };
-    // A batch with few messages and then one with many, and the other way round: 10 ms pass before the 300 are sent.
+    // A batch with few messages and then one with many, and the other way round: the 300 linger for 10 ms, and take in
+    // what comes within 5.
     for burst in [
-        [(1, 0), (300, 0), (1, 0), (3, 0)],
+        [(1, 0), (300, 2), (1, 2), (3, 2)],
         [(300, 0), (1, 8), (1, 9), (2, 12)],
     ] {
+        // No lane rests after so long.
+        tokio::time::sleep(Duration::from_millis(250)).await;
         let requests = burst.map(|(events, after)| accept(events, after));
         let mut offsets = Vec::new();
         for accepted in futures::future::try_join_all(requests).await.unwrap() {

@@ -161,12 +161,12 @@ const fn whole(number: f64) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::client::Client;
     use std::sync::Arc;
 
-    fn settings() -> KafkaSettings {
+    pub fn settings() -> KafkaSettings {
         KafkaSettings {
             kafka_brokers: "127.0.0.1:1".into(),
             kafka_topic: "clickstream".into(),
