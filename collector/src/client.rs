@@ -8,13 +8,13 @@
 mod config;
 mod look;
 
-pub use config::Tuning;
-pub(crate) use config::{Tuned, config};
+pub(crate) use config::config;
 
-use crate::lane::{Handed, Lane, Limits, Rests};
+use crate::lane::{Handed, Lane, Limits, Rests, lane_of};
 use crate::message::Message;
 use crate::request::{Delivered, Outcome, Ticket};
 use crate::telemetry::{Brokers, METERS};
+use crate::tuning::{Tuned, Tuning};
 use domain::wire;
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
@@ -437,13 +437,6 @@ fn lanes(count: usize, limits: Tuned<Limits>) -> Lanes {
     (0..count).map(|_| Arc::new(Lane::new(limits))).collect()
 }
 
-/// The lane of a key: its partition, as `murmur2_random` chooses it. Should the topic have other
-/// partitions than we know, some share a lane, and nothing worse.
-fn lane_of(key: &str, lanes: usize) -> usize {
-    let hash = murmur2::murmur2(key.as_bytes(), murmur2::KAFKA_SEED) & 0x7fff_ffff;
-    hash as usize % lanes
-}
-
 fn code(error: &KafkaError) -> RDKafkaErrorCode {
     error
         .rdkafka_error_code()
@@ -487,17 +480,5 @@ mod tests {
         for answers in answers {
             assert_eq!(answers.outcomes(), [Err(RDKafkaErrorCode::PurgeQueue)]);
         }
-    }
-
-    /// The hashes are the test vectors of the Java client's `Utils.murmur2`.
-    #[rstest::rstest]
-    #[case("21", -973_932_308)]
-    #[case("foobar", -790_332_482)]
-    #[case("a-little-bit-long-string", -985_981_536)]
-    #[case("a-little-bit-longer-string", -1_486_304_829)]
-    fn a_lane_holds_what_java_puts_into_one_partition(#[case] key: &str, #[case] hash: i32) {
-        let partition = (hash & 0x7fff_ffff) % 6;
-        assert_eq!(lane_of(key, 6), usize::try_from(partition).unwrap());
-        assert_eq!(lane_of(key, 1), 0);
     }
 }

@@ -34,15 +34,16 @@ pub mod spool;
 pub mod stored;
 mod tally;
 mod telemetry;
+mod tuning;
 
 pub use accept::{AcceptError, Accepted, Collector, CollectorSettings};
-pub use client::Tuning;
 pub use cluster::ClusterWatch;
 pub use counters::{Clicks, Counter};
 pub use draft::Draft;
 pub use request::QueueLimits;
 pub use spool::{SpoolArgs, SpoolSettings, SpoolState};
 pub use stored::Waited;
+pub use tuning::Tuning;
 
 /// The settings of the collector's own Kafka client of that kind: for whoever measures against such a one.
 pub fn producer_config(settings: &CollectorSettings, tuning: Tuning) -> rdkafka::ClientConfig {

@@ -2,12 +2,13 @@
 //! the process says truly whether Kafka can be reached.
 
 use crate::QueueLimits;
-use crate::client::{self, Client, Tuned};
+use crate::client::{self, Client};
 use crate::message::Message;
 use crate::reach::Reach;
 use crate::record::Record;
 use crate::request::{self, Count, Outcome, Queue};
 use crate::tally::Totals;
+use crate::tuning::Tuned;
 use rdkafka::error::KafkaResult;
 use service::kafka::explain;
 use service::settings::KafkaSettings;

@@ -1,96 +1,12 @@
-//! How librdkafka is set so that its word can be trusted, and what for.
+//! How librdkafka is set so that its word can be trusted.
 
 use crate::lane::Limits;
 use crate::telemetry;
-use rdkafka::config::{ClientConfig, NativeClientConfig};
+use crate::tuning::Tuning;
+use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaResult;
 use service::settings::KafkaSettings;
 use std::time::Duration;
-
-/// A batch of so many messages is one for [`Tuning::Throughput`]: they are handed over well within the time that the
-/// other client lingers, at a microsecond or two for each.
-const MANY: usize = 200;
-/// A lane rests so many times as long as Kafka takes for a batch, within bounds.
-const REST_ROUNDS: u32 = 3;
-
-/// What a client is made for, and what a batch needs. How long messages wait for others is set for a client as a whole,
-/// so there are two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tuning {
-    /// Answering soon.
-    Latency,
-    /// Carrying much: there is always more to wait for, and larger batches are less work for the brokers.
-    Throughput,
-}
-
-/// One for each [`Tuning`].
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Tuned<T> {
-    latency: T,
-    throughput: T,
-}
-
-impl<T> Tuned<T> {
-    /// Makes both.
-    pub fn new(mut make: impl FnMut(Tuning) -> T) -> Self {
-        Self {
-            latency: make(Tuning::Latency),
-            throughput: make(Tuning::Throughput),
-        }
-    }
-
-    /// Makes both, unless one cannot be made.
-    pub fn try_new<E>(mut make: impl FnMut(Tuning) -> Result<T, E>) -> Result<Self, E> {
-        Ok(Self {
-            latency: make(Tuning::Latency)?,
-            throughput: make(Tuning::Throughput)?,
-        })
-    }
-
-    /// The one for this.
-    pub const fn of(&self, tuning: Tuning) -> &T {
-        match tuning {
-            Tuning::Latency => &self.latency,
-            Tuning::Throughput => &self.throughput,
-        }
-    }
-
-    /// Both.
-    pub const fn both(&self) -> [&T; 2] {
-        [&self.latency, &self.throughput]
-    }
-}
-
-impl Tuning {
-    /// What so many messages, which come together, are best sent with.
-    pub(crate) const fn of(messages: usize) -> Self {
-        if messages < MANY {
-            Self::Latency
-        } else {
-            Self::Throughput
-        }
-    }
-
-    /// How long librdkafka waits for more before it sends. It has to be long enough for what waits in a lane to be
-    /// handed over, at a microsecond or two for each message: what comes later is held back, and librdkafka's thread
-    /// polls without a pause meanwhile.
-    const fn linger(self) -> Duration {
-        match self {
-            Self::Latency => Duration::from_millis(1),
-            Self::Throughput => Duration::from_millis(10),
-        }
-    }
-
-    /// How long a lane rests under load, counted from the beginning of one batch to that of the next, when Kafka took so
-    /// long for the first.
-    pub(super) fn rest(self, took: Duration) -> Duration {
-        let most = match self {
-            Self::Latency => Duration::from_millis(25),
-            Self::Throughput => Duration::from_millis(60),
-        };
-        (took * REST_ROUNDS).min(most)
-    }
-}
 
 /// The client's settings: each acknowledged message is on min-ISR replicas, once and in order.
 pub(crate) fn config(
@@ -134,36 +50,24 @@ pub(crate) fn config(
 /// A setting is wrong.
 pub(super) fn limits(config: &ClientConfig) -> KafkaResult<Limits> {
     let native = config.create_native_config()?;
-    let bytes = number(&native, "batch.size")?.min(number(&native, "message.max.bytes")?);
-    let linger = Duration::try_from_secs_f64(number(&native, "linger.ms")? / 1000.0);
+    // What librdkafka has taken as a number is one; only `nan` is none that can be used.
+    let number = |name| KafkaResult::Ok(native.get(name)?.parse().unwrap_or(0));
+    let bytes: usize = number("batch.size")?.min(number("message.max.bytes")?);
+    let linger = native.get("linger.ms")?.parse().unwrap_or(0.0) / 1000.0;
     Ok(Limits {
         // What comes when librdkafka may be sending already would have to wait there.
-        open_for: linger.unwrap_or_default() / 2,
-        messages: whole(number(&native, "batch.num.messages")?),
+        open_for: Duration::try_from_secs_f64(linger).unwrap_or_default() / 2,
+        messages: number("batch.num.messages")?,
         // The request's and the batch's own beginnings, and to spare.
-        bytes: whole(bytes.mul_add(0.99, -256.0)),
+        bytes: (bytes - bytes / 100).saturating_sub(256),
     })
-}
-
-/// A setting that librdkafka has read as a number.
-fn number(native: &NativeClientConfig, name: &str) -> KafkaResult<f64> {
-    // What it has taken as a number is one.
-    Ok(native.get(name)?.parse().unwrap_or(0.0))
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "librdkafka's limits lie between 0 and 2^31, and less than 0 is 0"
-)]
-const fn whole(number: f64) -> usize {
-    number as usize
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
     use crate::client::Client;
+    use crate::tuning::Tuned;
     use std::sync::Arc;
 
     pub fn settings() -> KafkaSettings {
@@ -189,29 +93,6 @@ pub(super) mod tests {
         }
         let both = Tuned::new(|_| config.clone());
         Client::new(&both, "clickstream", 1, timeout, Arc::default()).unwrap();
-    }
-
-    #[rstest::rstest]
-    #[case(1, Tuning::Latency)]
-    #[case(199, Tuning::Latency)]
-    #[case(200, Tuning::Throughput)]
-    #[case(10_000, Tuning::Throughput)]
-    fn many_messages_go_by_the_client_for_many(#[case] messages: usize, #[case] tuning: Tuning) {
-        assert_eq!(Tuning::of(messages), tuning);
-    }
-
-    #[rstest::rstest]
-    #[case::as_long_as_kafka_takes(Tuning::Latency, 4, 12)]
-    #[case::no_longer_than_somebody_should_wait(Tuning::Latency, 30, 25)]
-    #[case::as_long_as_kafka_takes_for_many(Tuning::Throughput, 15, 45)]
-    #[case::no_longer_than_it_helps(Tuning::Throughput, 30, 60)]
-    fn a_lane_rests_as_long_as_kafka_lets_it(
-        #[case] tuning: Tuning,
-        #[case] took: u64,
-        #[case] rests: u64,
-    ) {
-        let took = Duration::from_millis(took);
-        assert_eq!(tuning.rest(took), Duration::from_millis(rests));
     }
 
     #[test]
