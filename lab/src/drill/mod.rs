@@ -28,8 +28,9 @@ use crate::stack::Servers;
 use crate::stack::program::binary_path;
 use anyhow::{Context as _, bail, ensure};
 use cases::Case;
+use futures::future::join_all;
 use load::Pace;
-use plan::Plan;
+use plan::{Plan, Turn};
 use scene::{Outcome, Places, Scene, Size};
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -51,7 +52,7 @@ pub struct Settings {
     /// The same number repeats a drill's plan; else a random one.
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
-    /// Each kind of fault once or a few times, in a few minutes.
+    /// Each kind of fault once or a few times, some of them at once, in a few minutes.
     #[arg(long)]
     short: bool,
     /// Also writes the table into this document.
@@ -98,10 +99,18 @@ async fn drill(settings: &Settings) -> anyhow::Result<()> {
     println!("three brokers and Postgres are coming up");
     let servers = Servers::bring_up(scratch.path()).await?;
     let mut lines = Vec::new();
-    while let Some(turn) = plan.turn(lines.len(), began.elapsed()) {
+    let mut turns = 0;
+    while let Some(turn) = plan.turn(turns, began.elapsed()) {
+        turns += 1;
         let places = places.of_round(turn.round);
-        lines.push(play(&servers, turn.case, size, turn.seed, &places).await);
+        let cases = turn
+            .cases
+            .iter()
+            .map(|case| play(&servers, case, size, &turn, &places));
+        lines.extend(join_all(cases).await);
     }
+    // Cases that were played at once stand in the order of their numbers, too; rounds stay apart.
+    lines.sort_by_key(|line: &Line| (line.round, line.number));
     // What the servers said is worth keeping only where something went wrong.
     if lines.iter().any(|line| !line.is_good()) {
         keep_logs(&servers.logs(), &places.logs);
@@ -131,10 +140,11 @@ async fn play(
     servers: &Servers,
     case: &'static Case,
     size: Size,
-    seed: u64,
+    turn: &Turn,
     places: &Places,
 ) -> Line {
     let began = Instant::now();
+    let Turn { seed, round, .. } = *turn;
     println!("\n{}. {} (seed {seed})", case.number, case.about);
     // Each case has its own course, whichever cases run beside it.
     let own_seed = seed.wrapping_mul(100).wrapping_add(case.number.into());
@@ -162,17 +172,17 @@ async fn play(
     let line = Line {
         number: case.number,
         about: case.about,
-        seed,
+        round,
         took: began.elapsed(),
         ended,
     };
-    println!("   {}", line.summary());
+    println!("   {}. {}", case.number, line.summary());
     let notes = places.logs.join(format!("{}-checks.log", case.name));
     if let Err(error) = std::fs::write(&notes, line.all_checks()) {
         tracing::warn!(%error, "{} was not written", notes.display());
     }
     for complaint in line.complaints() {
-        println!("   FAILED: {complaint}");
+        println!("   {}. FAILED: {complaint}", case.number);
     }
     line
 }

@@ -1,42 +1,43 @@
-//! Which cases a drill plays, with which seeds, and when it has played enough: nothing but the settings and
-//! the clock decide that, so the same seed is the same drill.
+//! Which cases a drill plays, beside which others, with which seeds, and when it has played enough: nothing
+//! but the settings and the clock decide that, so the same seed is the same drill.
 
-use super::cases::{self, Case};
+use super::cases::{self, Case, Reach};
 use std::time::Duration;
 
 /// Seeds of two rounds are so far apart.
 const ROUND: u64 = 1_000;
+/// So many cases are played at once in a short drill, where they break nothing but their own world: they wait more
+/// than they work.
+const AT_ONCE: usize = 2;
 
 /// What is to be played.
 #[derive(Debug)]
 pub struct Plan {
-    cases: Vec<&'static Case>,
+    /// Each of them at once, one after the other.
+    groups: Vec<Vec<&'static Case>>,
     seed: u64,
     time: Duration,
 }
 
-/// One case's turn.
-#[derive(Debug, Clone, Copy)]
+/// The turn of one case, or of several at once.
+#[derive(Debug, Clone)]
 pub struct Turn {
-    pub case: &'static Case,
-    /// Counted from 0: how often it was played before.
+    pub cases: Vec<&'static Case>,
+    /// Counted from 0: how often they were played before.
     pub round: u64,
     /// Given as the drill's own seed, it repeats this turn.
     pub seed: u64,
 }
 
 impl Plan {
-    /// The cases that are named; without a name all of them, or those of a short drill.
+    /// The cases that are named; without a name all of them.
     pub fn new(named: &[&'static Case], short: bool, seed: u64, minutes: Option<u64>) -> Self {
         let cases = match named {
-            [] => cases::ALL
-                .iter()
-                .filter(|case| !short || case.in_short)
-                .collect(),
+            [] => cases::ALL.iter().collect(),
             named => named.to_vec(),
         };
         Self {
-            cases,
+            groups: groups(&cases, if short { AT_ONCE } else { 1 }),
             seed,
             time: Duration::from_secs(minutes.unwrap_or(0).saturating_mul(60)),
         }
@@ -45,17 +46,38 @@ impl Plan {
     /// Whose turn it is after so many others, the drill having begun so long ago. Each case is played once,
     /// however long that takes; after that none begins when the time is over.
     pub fn turn(&self, played: usize, elapsed: Duration) -> Option<Turn> {
-        let round = played.checked_div(self.cases.len())?;
+        let round = played.checked_div(self.groups.len())?;
         if round > 0 && elapsed >= self.time {
             return None;
         }
         let round = u64::try_from(round).ok()?;
         Some(Turn {
-            case: self.cases.get(played % self.cases.len())?,
+            cases: self.groups.get(played % self.groups.len())?.clone(),
             round,
             seed: self.seed.wrapping_add(round.wrapping_mul(ROUND)),
         })
     }
+}
+
+/// The cases in their order, but that those which break nothing but their own world are together, so many at once.
+fn groups(cases: &[&'static Case], at_once: usize) -> Vec<Vec<&'static Case>> {
+    let mut groups: Vec<Vec<&'static Case>> = Vec::new();
+    for case in cases {
+        let company = match case.reach {
+            Reach::Servers => None,
+            Reach::World => groups.iter_mut().find(|group| {
+                group.len() < at_once
+                    && group
+                        .iter()
+                        .all(|other| other.reach == Reach::World && other.number != case.number)
+            }),
+        };
+        match company {
+            Some(group) => group.push(case),
+            None => groups.push(vec![case]),
+        }
+    }
+    groups
 }
 
 #[cfg(test)]
@@ -77,7 +99,14 @@ mod tests {
             let elapsed = Duration::from_secs(60 * minutes_each * played as u64);
             plan.turn(played, elapsed)
         });
-        turns.map(|turn| (turn.case.number, turn.seed)).collect()
+        turns
+            .map(|turn| {
+                let [case] = turn.cases[..] else {
+                    panic!("several at once: {turn:?}");
+                };
+                (case.number, turn.seed)
+            })
+            .collect()
     }
 
     #[rstest]
@@ -99,8 +128,7 @@ mod tests {
     fn a_turns_seed_repeats_it() {
         let third = plan(&["4"], Some(60)).turn(2, Duration::ZERO).unwrap();
         assert_eq!((third.round, third.seed), (2, 2007));
-        let named = [third.case];
-        let again = Plan::new(&named, false, third.seed, None).turn(0, Duration::ZERO);
+        let again = Plan::new(&third.cases, false, third.seed, None).turn(0, Duration::ZERO);
         assert_eq!(again.map(|turn| turn.seed), Some(third.seed));
     }
 
@@ -116,35 +144,39 @@ mod tests {
         assert_eq!((turn.round, turn.seed), (3, 2999));
     }
 
+    /// The numbers of a round, by turns.
+    fn round(short: bool) -> Vec<Vec<u8>> {
+        let plan = Plan::new(&[], short, 0, None);
+        (0..)
+            .map_while(|played| plan.turn(played, Duration::ZERO))
+            .map(|turn| turn.cases.iter().map(|case| case.number).collect())
+            .collect()
+    }
+
     #[test]
-    fn without_a_name_all_are_played_or_the_short_selection() {
-        let numbers = |short| -> Vec<u8> {
-            let plan = Plan::new(&[], short, 0, None);
-            played(&plan, 0)
-                .into_iter()
-                .map(|(number, _)| number)
-                .collect()
-        };
-        assert_eq!(numbers(false), (1..=18).collect::<Vec<_>>());
-        let short = numbers(true);
-        assert!(short.len() < 18, "{short:?}");
-        // Something of every kind: brokers, apps and their disk, Postgres, consumers, the topic, the events
-        // themselves, an orderly end, an operator's replay.
-        for kind in [
-            &[1, 2, 3, 4][..],
-            &[5],
-            &[6],
-            &[7, 17],
-            &[8],
-            &[9, 11],
-            &[10],
-            &[12, 13],
-            &[14],
-            &[15],
-            &[16],
-            &[18],
-        ] {
-            assert!(kind.iter().any(|number| short.contains(number)), "{kind:?}");
+    fn without_a_name_each_case_has_a_turn_of_its_own() {
+        let alone: Vec<Vec<u8>> = (1..=18).map(|number| vec![number]).collect();
+        assert_eq!(round(false), alone);
+    }
+
+    #[test]
+    fn a_short_drill_plays_all_of_them_and_two_at_once_where_nobody_breaks_the_servers() {
+        let round = round(true);
+        let mut played: Vec<u8> = round.concat();
+        played.sort_unstable();
+        assert_eq!(played, (1..=18).collect::<Vec<_>>());
+        for turn in &round {
+            let breaks =
+                |number: &u8| cases::find(&number.to_string()).unwrap().reach == Reach::Servers;
+            assert!(turn.len() <= AT_ONCE, "{turn:?}");
+            assert!(turn.len() == 1 || !turn.iter().any(breaks), "{turn:?}");
         }
+        assert!(round.iter().any(|turn| turn.len() > 1));
+    }
+
+    #[test]
+    fn a_case_is_never_beside_itself() {
+        let eight = cases::find("8").unwrap();
+        assert_eq!(groups(&[eight, eight], 2).len(), 2);
     }
 }

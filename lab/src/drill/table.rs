@@ -9,7 +9,8 @@ use std::time::Duration;
 pub struct Line {
     pub number: u8,
     pub about: &'static str,
-    pub seed: u64,
+    /// Counted from 0: how often the case was played before.
+    pub round: u64,
     /// How long the whole case took.
     pub took: Duration,
     pub ended: Ended,
@@ -173,7 +174,7 @@ mod tests {
         Line {
             number: 3,
             about: "all brokers die",
-            seed: 1,
+            round: 0,
             took: Duration::from_secs(9),
             ended: Ended::Played {
                 figures: Figures {

@@ -30,17 +30,26 @@ pub struct Case {
     pub name: &'static str,
     /// What the table says.
     pub about: &'static str,
-    /// Whether a short drill plays it: one case of each kind, and those that wait for less. That nobody can reach
-    /// Kafka happens in some of them, too.
-    pub in_short: bool,
+    /// How far its faults reach.
+    pub reach: Reach,
 }
 
-const fn case(number: u8, name: &'static str, about: &'static str, in_short: bool) -> Case {
+/// What a case breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Brokers or Postgres, so nobody else may be on them meanwhile.
+    Servers,
+    /// No more than its own programs, topic and database.
+    World,
+}
+use Reach::{Servers, World};
+
+const fn case(number: u8, name: &'static str, about: &'static str, reach: Reach) -> Case {
     Case {
         number,
         name,
         about,
-        in_short,
+        reach,
     }
 }
 
@@ -51,94 +60,94 @@ pub const ALL: [Case; 18] = [
         1,
         "leader_killed",
         "a partition's leader is killed, again and again",
-        true,
+        Servers,
     ),
     case(
         2,
         "two_brokers_down",
         "two of three brokers are down for a minute",
-        false,
+        Servers,
     ),
     case(
         3,
         "all_brokers_killed",
         "all brokers are killed at once",
-        false,
+        Servers,
     ),
     case(
         4,
         "broker_frozen",
         "a broker stands still for a minute",
-        false,
+        Servers,
     ),
-    case(5, "app_killed", "apps are killed under load", true),
+    case(5, "app_killed", "apps are killed under load", Servers),
     case(
         6,
         "spool_full",
         "the spool is at its cap, and on a full disk",
-        true,
+        Servers,
     ),
     case(
         7,
         "postgres_killed",
         "Postgres is killed and restarts",
-        true,
+        Servers,
     ),
     case(
         8,
         "cut_at_commit",
         "the connection to Postgres breaks at the commit",
-        true,
+        World,
     ),
     case(
         9,
         "consumer_killed",
         "consumers are killed at random points",
-        true,
+        World,
     ),
     case(
         10,
         "consumer_frozen",
         "a consumer stands still past its session, and wakes up",
-        true,
+        World,
     ),
     case(
         11,
         "join_and_leave",
         "consumers join and leave every 3 s",
-        false,
+        World,
     ),
-    case(12, "partitions_added", "partitions are added", true),
+    case(12, "partitions_added", "partitions are added", World),
     case(
         13,
         "another_topic",
         "the topic is recreated, cut short, and all of Kafka wiped",
-        true,
+        Servers,
     ),
     case(
         14,
         "malformed",
         "malformed messages of every kind, and a day without its table",
-        true,
+        World,
     ),
-    case(15, "same_id", "the same id a thousand times", true),
+    case(15, "same_id", "the same id a thousand times", World),
     case(
         16,
         "asked_to_stop",
         "apps and consumers are asked to stop",
-        true,
+        World,
     ),
     case(
         17,
         "older_dump",
         "an older dump of Postgres is restored",
-        false,
+        World,
     ),
     case(
         18,
         "replay",
         "everything is replayed from the beginning",
-        true,
+        World,
     ),
 ];
 
