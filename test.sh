@@ -2,7 +2,7 @@
 # Every test of the project in one command, on servers of its own that are gone afterwards.
 #   ./test.sh        everything; at most 30 minutes on two cores once the tools are installed
 #   ./test.sh fast   what needs no servers and no browser
-#   ./test.sh full   everything, with larger backlogs, more kills, more random cases, and some fuzzing
+#   ./test.sh full   everything, with larger backlogs, more kills, more random cases, longer fuzzing, and schemathesis
 # Missing tools are installed first. The cluster, the database and their data live on free ports in a
 # temporary folder; a developer's own stack, its data and .env are not touched. Logs, screenshots and traces
 # stay in artifacts/. The last line is "N passed, N failed"; the exit code is 0 only when nothing failed.
@@ -93,5 +93,5 @@ part 'ten minutes' test_ten_minutes
 part 'events from anywhere' test_sending
 part 'examples' test_examples
 [ "$MODE" != full ] || part 'the description, tried' test_description
-[ "$MODE" != full ] || part 'fuzzing' test_fuzz
+part 'fuzzing' test_fuzz
 part 'queries are current' check_queries # last: it makes cargo compile the store again

@@ -1,7 +1,9 @@
 # shellcheck shell=bash
 # What looks for inputs that nobody thought of. Sourced by test.sh, after live.sh.
 
-FUZZ_S=10 # for each target; fuzz/README.md says how long they were run beforehand
+# Seconds for each target; fuzz/README.md says how long they were run beforehand.
+FUZZ_S=2
+[ "$MODE" != full ] || FUZZ_S=10
 
 # Each target from its seeds, with inputs that the compiler's coverage leads to. Stable Rust is enough without a
 # sanitizer, and there is no unsafe code for one to watch.

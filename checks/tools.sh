@@ -71,9 +71,9 @@ install_tools() {
     need_playwright || missing="$missing browser"
     need_grpcurl || missing="$missing grpcurl"
     need_python || missing="$missing python"
+    need_cargo_fuzz || missing="$missing cargo-fuzz"
   fi
   if [ "$MODE" = full ]; then
-    need_cargo_fuzz || missing="$missing cargo-fuzz"
     need_schemathesis || missing="$missing schemathesis"
   fi
   [ -z "$missing" ] || { complain "not installed:$missing"; return 1; }
