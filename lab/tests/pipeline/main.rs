@@ -5,8 +5,8 @@
 //! they never meet a developer's data by mistake.
 //!
 //! [`deliver`]: what goes in comes out, or is kept with its reason. [`killed`]: processes die at bad
-//! moments. [`outages`]: servers are away. [`counters`]: several collectors count as one. [`shop`]: the same
-//! through the shop's own forms.
+//! moments. [`outages`]: servers are away. [`rejects`]: what could not become a row is mended. [`counters`]:
+//! several collectors count as one. [`shop`]: the same through the shop's own forms.
 #![allow(
     clippy::unwrap_used,
     reason = "a test that cannot go on should stop here"
@@ -16,5 +16,6 @@ mod counters;
 mod deliver;
 mod killed;
 mod outages;
+mod rejects;
 mod shop;
 mod world;
