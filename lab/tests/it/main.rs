@@ -7,8 +7,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Event, EventType, LastSeen, NextOffset, Reject, Source};
-use lab::drill::books;
-use sqlx::{ConnectOptions as _, PgPool};
+use lab::drill::writes::Writers;
+use lab::drill::{books, writes};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
 use std::collections::BTreeMap;
 use store::{
     Batch, FirstContact, Holder, LastRecord, Lease, PartitionKey, RejectedRecord, Store,
@@ -262,5 +263,44 @@ async fn what_disagrees_is_complained_of(db: PgPool) {
             "{mends}: {found:?}"
         );
     }
+    store.close().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn who_writes_after_another_has_taken_over_is_found(db: PgPool) {
+    let store = filled(&db).await;
+    writes::note(&db).await.unwrap();
+    let options = db.connect_options();
+    let mut frozen = PgConnection::connect_with(&options).await.unwrap();
+    let mut other = PgConnection::connect_with(&options).await.unwrap();
+    // As a write that has lost its fence.
+    let moves = "UPDATE partition_leases SET next_offset = next_offset + 1 WHERE partition = 0";
+
+    acquire(&store, 0, "host:1").await;
+    sqlx::query(moves).execute(&mut frozen).await.unwrap();
+    acquire(&store, 0, "host:2").await;
+    sqlx::query(moves).execute(&mut other).await.unwrap();
+    let noted = writes::noted(&db).await.unwrap();
+    assert_eq!((noted.connections, noted.usurped), (2, vec![]));
+
+    // An operator moves the offset; it is no write under anybody's lease.
+    let operator = Holder {
+        owner: "host:3 (operator)".into(),
+        cluster_id: "cluster".into(),
+    };
+    let to = NextOffset(0);
+    store
+        .reset_offset(&key(0), &operator, to, false)
+        .await
+        .unwrap();
+    acquire(&store, 0, "host:2").await;
+    sqlx::query(moves).execute(&mut frozen).await.unwrap();
+    let usurped = vec![vec!["host:1".to_owned(), "host:2".to_owned()]];
+    let connections = 2;
+    let wanted = Writers {
+        connections,
+        usurped,
+    };
+    assert_eq!(writes::noted(&db).await.unwrap(), wanted);
     store.close().await;
 }
