@@ -3,8 +3,8 @@
 //!
 //! No broker, dead or frozen, holds up the picture. Each question has a loop and a time limit of its own,
 //! and what has no new answer keeps its last one. Whether a broker lives is not taken from the others, who
-//! notice it late, but asked of itself: a small request twice a second, which must be answered (a frozen
-//! process still accepts connections).
+//! notice it late, but asked of itself: a small request three times a second, which must be answered (a
+//! frozen process still accepts connections).
 
 mod kafka;
 mod picture;
@@ -16,17 +16,19 @@ use kafka::Kafka;
 use picture::State;
 use probe::Line;
 use service::settings::KafkaSettings;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// How often each broker is asked for a sign of life.
-const PROBE_EVERY: Duration = Duration::from_millis(500);
-/// How long a broker may take to give it. Together with the pause: a death shows within 1.5 s.
-const PROBE_LIMIT: Duration = Duration::from_secs(1);
+const PROBE_EVERY: Duration = Duration::from_millis(300);
+/// How long a broker may take to give it: longer than it stops to collect garbage. Together with the pause, a
+/// death is known within 1.2 s, and has the rest of two seconds to reach a browser.
+const PROBE_LIMIT: Duration = Duration::from_millis(900);
 /// How often leaders, replicas and offsets are asked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often the topic's settings are.
@@ -134,34 +136,45 @@ impl Shared {
     }
 }
 
-/// Asks every broker for a sign of life.
+/// Asks every broker for a sign of life, each in its own time: one that is silent keeps no other waiting.
 async fn probe_brokers(shared: Arc<Shared>) {
-    let mut lines: BTreeMap<String, Line> = BTreeMap::new();
+    let mut asked = JoinSet::new();
+    let mut watched: BTreeSet<String> = BTreeSet::new();
     loop {
         let addresses = shared.state().addresses();
-        lines.retain(|address, _| addresses.contains(address));
-        let mut asked = JoinSet::new();
-        for address in addresses {
-            let mut line = lines
-                .remove(&address)
-                .unwrap_or_else(|| Line::new(address.clone()));
-            asked.spawn(async move {
-                let answer = line.ask(PROBE_LIMIT).await;
-                (address, line, answer)
-            });
+        for address in &addresses {
+            if watched.insert(address.clone()) {
+                asked.spawn(probe(Line::new(address.clone()), Duration::ZERO));
+            }
         }
-        let pause = tokio::time::sleep(PROBE_EVERY);
-        while let Some(answered) = asked.join_next().await {
-            // An error means that the runtime is ending.
-            let Ok((address, line, answer)) = answered else {
-                return;
-            };
-            let changed = shared.state().heard(&address, answer);
-            shared.note_if(changed);
-            lines.insert(address, line);
+        // None when there is nobody to ask, or when it is time to look for new addresses.
+        let answered = tokio::time::timeout(PROBE_EVERY, asked.join_next()).await;
+        let Ok(Some(answered)) = answered else {
+            if asked.is_empty() {
+                tokio::time::sleep(PROBE_EVERY).await;
+            }
+            continue;
+        };
+        // An error means that the runtime is ending.
+        let Ok((line, pause, answer)) = answered else {
+            return;
+        };
+        if !addresses.contains(line.address()) {
+            watched.remove(line.address());
+            continue;
         }
-        pause.await;
+        let changed = shared.state().heard(line.address(), answer);
+        shared.note_if(changed);
+        asked.spawn(probe(line, pause));
     }
+}
+
+/// Asks one broker after a pause; returns also for how long not to ask it again.
+async fn probe(mut line: Line, pause: Duration) -> (Line, Duration, Result<(), String>) {
+    tokio::time::sleep(pause).await;
+    let asked = Instant::now();
+    let answer = line.ask(PROBE_LIMIT).await;
+    (line, PROBE_EVERY.saturating_sub(asked.elapsed()), answer)
 }
 
 /// Asks for leaders and replicas.
@@ -231,5 +244,79 @@ async fn look_at_settings(shared: Arc<Shared>, kafka: Arc<Kafka>) {
             }
         };
         tokio::time::sleep(pause).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::probe::tests::{Death, Kind, listener, mortal};
+    use super::*;
+
+    /// The promise. Nearly half of it is left to whoever shows it.
+    const SHOWN_WITHIN: Duration = Duration::from_secs(2);
+
+    /// The watch over these brokers by its own probe alone.
+    fn watching(brokers: impl Iterator<Item = String>) -> (Arc<Shared>, JoinSet<()>) {
+        let shared = Arc::new(Shared {
+            topic: String::new(),
+            own_probe: true,
+            state: Mutex::new(State::new(brokers)),
+            changes: watch::Sender::new(0),
+            next: watch::Sender::new(BTreeMap::new()),
+        });
+        let mut probing = JoinSet::new();
+        probing.spawn(probe_brokers(Arc::clone(&shared)));
+        (shared, probing)
+    }
+
+    /// Waits until this broker is up or not; returns how long that took.
+    async fn until_up(shared: &Shared, address: &str, up: bool) -> Duration {
+        let asked = Instant::now();
+        let is_so = || {
+            let brokers = shared.state().picture().brokers;
+            brokers.iter().any(|one| {
+                one.address.as_deref() == Some(address)
+                    && match one.state {
+                        BrokerState::Up => up,
+                        BrokerState::Down { .. } => !up,
+                        BrokerState::Unknown => false,
+                    }
+            })
+        };
+        let mut changes = shared.changes.subscribe();
+        while !is_so() {
+            let left = Duration::from_secs(10).saturating_sub(asked.elapsed());
+            let news = tokio::time::timeout(left, changes.changed()).await;
+            news.expect("the broker's state stayed as it was").unwrap();
+        }
+        asked.elapsed()
+    }
+
+    #[tokio::test]
+    async fn a_death_shows_within_two_seconds_also_beside_a_broker_that_is_silent_already() {
+        let silent = listener(Kind::Silent).await;
+        for death in [Death::Freezes, Death::Closes] {
+            let (address, mut life) = mortal(death).await;
+            let brokers = [silent.clone(), address.clone()];
+            let (shared, _probing) = watching(brokers.into_iter());
+            until_up(&shared, &silent, false).await;
+            until_up(&shared, &address, true).await;
+            // The worst moment: right after an answer.
+            life.until_answered().await;
+            life.end();
+            let took = until_up(&shared, &address, false).await;
+            assert!(took < SHOWN_WITHIN, "{death:?}: {took:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_broker_that_comes_back_is_seen() {
+        let (address, mut life) = mortal(Death::Freezes).await;
+        let (shared, _probing) = watching([address.clone()].into_iter());
+        life.until_answered().await;
+        life.end();
+        until_up(&shared, &address, false).await;
+        life.go_on();
+        assert!(until_up(&shared, &address, true).await < SHOWN_WITHIN);
     }
 }

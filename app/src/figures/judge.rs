@@ -10,6 +10,9 @@ const MIN_IN_SYNC: usize = 2;
 /// A partition that has something to read and is not read for so long stands still. A consumer's successor
 /// goes on within 12 s of a kill; until then it does stand still.
 const STILL_S: f64 = 5.0;
+/// After a change of leader its end may trail what was read before, for a moment. A stored offset that has been beyond
+/// the end for so long stays there.
+const BEYOND_S: f64 = 5.0;
 /// Behind by more than this is worth a word.
 const BEHIND_S: f64 = 10.0;
 /// An event that leaves Kafka within this time needs somebody now.
@@ -99,6 +102,11 @@ fn about_partitions(partitions: &[Partition], problems: &mut Vec<String>) {
         "has too few complete copies: Kafka takes no events there",
         "have too few complete copies: Kafka takes no events there",
     );
+    say(
+        &which(&is_beyond_the_end),
+        &format!("stands still: its {BEYOND_WORDS}"),
+        &format!("stand still: their {BEYOND_WORDS}"),
+    );
     let still: Vec<&Partition> = partitions.iter().filter(|one| stands_still(one)).collect();
     if let Some(longest) = still.iter().filter_map(|one| one.still_s).reduce(f64::max) {
         let waiting = still.iter().filter_map(|one| one.lag_events).sum();
@@ -181,6 +189,15 @@ pub fn lacks_copies(partition: &Partition) -> bool {
     partition.in_sync.len() < partition.replicas.len().min(MIN_IN_SYNC)
 }
 
+/// What is wrong when Postgres has read more than there is, and who knows the repair.
+const BEYOND_WORDS: &str = "stored offset is beyond the end of what Kafka has. The topic was created anew, or Kafka \
+    lost its newest records; nothing is skipped by itself, and cargo run -p consumer -- offsets show names the repair";
+
+/// Whether the stored offset lies where Kafka has nothing, so that nobody can read on.
+pub fn is_beyond_the_end(partition: &Partition) -> bool {
+    partition.beyond_s.is_some_and(|beyond| beyond >= BEYOND_S)
+}
+
 /// Whether there is something to read, and nobody reads it.
 pub fn stands_still(partition: &Partition) -> bool {
     partition.still_s.is_some_and(|still| still >= STILL_S)
@@ -244,6 +261,14 @@ mod tests {
         "Partitions 0 and 1 have too few complete copies: Kafka takes no events there.")]
     #[case(|f: &mut Figures| { f.partitions[0].lag_events = Some(3); f.partitions[0].still_s = Some(6.2) },
         "Nobody reads partition 0: 3 records wait for 6.2 s. Is the consumer running?")]
+    #[case(|f: &mut Figures| f.partitions[1].beyond_s = Some(5.0),
+        "Partition 1 stands still: its stored offset is beyond the end of what Kafka has. The topic was created anew, \
+         or Kafka lost its newest records; nothing is skipped by itself, and cargo run -p consumer -- offsets show \
+         names the repair.")]
+    #[case(|f: &mut Figures| f.partitions.iter_mut().for_each(|p| p.beyond_s = Some(300.0)),
+        "Partitions 0 and 1 stand still: their stored offset is beyond the end of what Kafka has. The topic was \
+         created anew, or Kafka lost its newest records; nothing is skipped by itself, and \
+         cargo run -p consumer -- offsets show names the repair.")]
     #[case(|f: &mut Figures| f.partitions[0].missed_events = 1,
         "Retention took 1 event of partition 0 before it was read.")]
     #[case(|f: &mut Figures| f.spool = Some(Spool {
@@ -282,6 +307,18 @@ mod tests {
     #[case(None, true)]
     fn a_moment_without_reading_is_nothing(#[case] still_s: Option<f64>, #[case] fine: bool) {
         let figures = with(|figures| figures.partitions[0].still_s = still_s);
+        assert_eq!(figures.problems.is_empty(), fine);
+    }
+
+    #[rstest]
+    #[case(Some(4.9), true)]
+    #[case(Some(5.0), false)]
+    #[case(None, true)]
+    fn an_end_that_trails_for_a_moment_is_nothing(
+        #[case] beyond_s: Option<f64>,
+        #[case] fine: bool,
+    ) {
+        let figures = with(|figures| figures.partitions[0].beyond_s = beyond_s);
         assert_eq!(figures.problems.is_empty(), fine);
     }
 

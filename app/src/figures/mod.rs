@@ -182,6 +182,9 @@ pub struct Partition {
     pub catch_up_s: Option<f64>,
     /// For how long nothing was read although there was something, in seconds.
     pub still_s: Option<f64>,
+    /// For how long the end must have been at the stored offset or after it, and is before it, in seconds: the topic
+    /// is another one, or Kafka lost its newest records. None while that is not so.
+    pub beyond_s: Option<f64>,
     /// Who holds the lease.
     pub holder: Option<String>,
     /// Since when.
@@ -254,6 +257,7 @@ pub(crate) mod tests {
             arriving_per_s: Some(0.0),
             catch_up_s: Some(0.0),
             still_s: None,
+            beyond_s: None,
             holder: Some("host:1".into()),
             held_since: None,
             leaves_in_s: None,

@@ -110,11 +110,12 @@ impl Kafka {
 
     /// The lowest offset and the end of each of these partitions, which one broker leads.
     pub fn reach(&self, topic: &str, partitions: &[i32]) -> anyhow::Result<BTreeMap<i32, Reach>> {
+        let asked = tokio::time::Instant::now();
         let ends = self.offsets(topic, partitions, Offset::End)?;
         let lows = self.offsets(topic, partitions, Offset::Beginning)?;
         let both = ends.into_iter().filter_map(|(partition, end)| {
             let low = *lows.get(&partition)?;
-            Some((partition, Reach { low, end }))
+            Some((partition, Reach { low, end, asked }))
         });
         Ok(both.collect())
     }

@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// The cluster at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -60,6 +61,8 @@ pub struct Partition {
     pub low: Option<i64>,
     /// The offset after the last record; none before its leader has told it.
     pub end: Option<i64>,
+    /// When the leader was asked for the two that are here. A dead one's last answer stays.
+    pub asked: Option<Instant>,
     /// The oldest unread record, as of the last look.
     pub unread: Option<Unread>,
 }
@@ -108,6 +111,8 @@ pub(super) struct Placement {
 pub(super) struct Reach {
     pub low: i64,
     pub end: i64,
+    /// When it was asked for.
+    pub asked: Instant,
 }
 
 /// Everything that was told so far.
@@ -278,6 +283,7 @@ impl State {
                 in_sync: one.in_sync.clone(),
                 low: reach.map(|reach| reach.low),
                 end: reach.map(|reach| reach.end),
+                asked: reach.map(|reach| reach.asked),
                 unread: self.unread.get(&one.number).copied(),
             }
         });
@@ -439,13 +445,10 @@ mod tests {
     fn only_an_unread_record_that_is_there_and_unknown_is_looked_up() {
         let mut state = state();
         state.looked(Ok(topology(&[(1, ONE), (2, TWO), (3, THREE)])), false);
-        state.reached(
-            [
-                (0, Reach { low: 10, end: 20 }),
-                (1, Reach { low: 0, end: 5 }),
-            ]
-            .into(),
-        );
+        let asked = Instant::now();
+        let reach = |low, end| Reach { low, end, asked };
+        state.reached([(0, reach(10, 20)), (1, reach(0, 5))].into());
+        assert_eq!(state.picture().partitions[0].asked, Some(asked));
         let find = |state: &State, next: &[(i32, i64)]| {
             state.unread_to_find(&next.iter().copied().collect())
         };

@@ -33,6 +33,11 @@ impl Line {
         }
     }
 
+    /// Whom it leads to.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// Asks, and waits at most `limit`; an error says in words what is wrong.
     pub async fn ask(&mut self, limit: Duration) -> Result<(), String> {
         match tokio::time::timeout(limit, self.ask_kept_or_new()).await {
@@ -100,16 +105,17 @@ fn question(number: i32) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use rstest::rstest;
     use tokio::net::TcpListener;
+    use tokio::sync::watch;
 
     const LIMIT: Duration = Duration::from_millis(300);
 
     /// What a listener does with each question.
     #[derive(Clone, Copy)]
-    enum Kind {
+    pub enum Kind {
         Answers,
         AnswersOnceAConnection,
         Silent,
@@ -117,7 +123,7 @@ mod tests {
     }
 
     /// A listener of that kind, and its address.
-    async fn listener(kind: Kind) -> String {
+    pub async fn listener(kind: Kind) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         tokio::spawn(async move {
@@ -138,15 +144,102 @@ mod tests {
                 Kind::Silent => std::future::pending().await,
                 Kind::Talks(bytes) => stream.write_all(bytes).await?,
                 Kind::Answers | Kind::AnswersOnceAConnection => {
-                    let mut answer = 10_i32.to_be_bytes().to_vec();
-                    answer.extend_from_slice(&question[4..8]);
-                    answer.extend_from_slice(&[0; 6]);
-                    stream.write_all(&answer).await?;
+                    stream.write_all(&answer_to(&question)).await?;
                 }
             }
             if matches!(kind, Kind::AnswersOnceAConnection) {
                 return Ok(());
             }
+        }
+    }
+
+    fn answer_to(question: &[u8]) -> Vec<u8> {
+        let mut answer = 10_i32.to_be_bytes().to_vec();
+        answer.extend_from_slice(&question[4..8]);
+        answer.extend_from_slice(&[0; 6]);
+        answer
+    }
+
+    /// How a listener ends that has answered until then.
+    #[derive(Debug, Clone, Copy)]
+    pub enum Death {
+        /// As by SIGSTOP: its kernel goes on accepting.
+        Freezes,
+        /// As by SIGKILL: nobody listens any more, and connections end.
+        Closes,
+    }
+
+    /// What a listener's life hangs on.
+    pub struct Life {
+        alive: watch::Sender<bool>,
+        answered: watch::Receiver<()>,
+    }
+
+    impl Life {
+        /// Waits until it has answered once more.
+        pub async fn until_answered(&mut self) {
+            self.answered.mark_unchanged();
+            self.answered.changed().await.unwrap();
+        }
+
+        /// Ends it, in its way.
+        pub fn end(&self) {
+            self.alive.send_replace(false);
+        }
+
+        /// Lets one that is frozen go on.
+        pub fn go_on(&self) {
+            self.alive.send_replace(true);
+        }
+    }
+
+    /// A listener that answers until its end, and its address.
+    pub async fn mortal(death: Death) -> (String, Life) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (alive, mut lives) = watch::channel(true);
+        let (answers, answered) = watch::channel(());
+        tokio::spawn(async move {
+            loop {
+                let accepted = tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    _ = lives.wait_for(|alive| !alive), if matches!(death, Death::Closes) => return,
+                };
+                let (stream, _) = accepted.unwrap();
+                tokio::spawn(serve_for_life(
+                    stream,
+                    death,
+                    lives.clone(),
+                    answers.clone(),
+                ));
+            }
+        });
+        (address, Life { alive, answered })
+    }
+
+    async fn serve_for_life(
+        mut stream: TcpStream,
+        death: Death,
+        mut lives: watch::Receiver<bool>,
+        answers: watch::Sender<()>,
+    ) -> io::Result<()> {
+        let mut ends = lives.clone();
+        let answering = async {
+            loop {
+                let length = usize::try_from(stream.read_i32().await?).unwrap();
+                let mut question = vec![0; length];
+                stream.read_exact(&mut question).await?;
+                let _ = lives.wait_for(|alive| *alive).await;
+                stream.write_all(&answer_to(&question)).await?;
+                answers.send_replace(());
+            }
+        };
+        match death {
+            Death::Freezes => answering.await,
+            Death::Closes => tokio::select! {
+                answered = answering => answered,
+                _ = ends.wait_for(|alive| !alive) => Ok(()),
+            },
         }
     }
 

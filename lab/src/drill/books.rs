@@ -25,7 +25,7 @@ pub struct Books {
 }
 
 /// What must be empty, whatever happened.
-const DISAGREEMENTS: [(&str, &str); 5] = [
+const DISAGREEMENTS: [(&str, &str); 9] = [
     (
         "minutes whose rollup is not the sum of its events",
         "SELECT count(*) FROM
@@ -57,6 +57,45 @@ const DISAGREEMENTS: [(&str, &str); 5] = [
         "claimed ids without a row",
         "SELECT count(*) FROM message_ids m WHERE NOT EXISTS (SELECT FROM events e
          WHERE e.event_id = m.event_id AND e.received_at = m.received_at)",
+    ),
+    // What the balance counts is counted beside the rows, and by COPY apart from them: each must be there.
+    (
+        "collectors' runs, by partition, whose stored events in the balance are not their rows",
+        "SELECT count(*) FROM
+            (SELECT coalesce(boot, '00000000-0000-0000-0000-000000000000') AS boot, kafka_partition, count(*) AS events
+             FROM events GROUP BY 1, 2) AS e
+         FULL JOIN
+            (SELECT boot, kafka_partition, sum(stored) AS events FROM balance GROUP BY 1, 2) AS b
+            USING (boot, kafka_partition)
+         WHERE coalesce(e.events, 0) <> coalesce(b.events, 0)",
+    ),
+    (
+        "collectors' runs, by partition, whose rejects in the balance are not those that are kept",
+        "SELECT count(*) FROM
+            (SELECT coalesce(boot, '00000000-0000-0000-0000-000000000000') AS boot, kafka_partition, count(*) AS events
+             FROM rejected_events GROUP BY 1, 2) AS r
+         FULL JOIN
+            (SELECT boot, kafka_partition, sum(rejected) AS events FROM balance GROUP BY 1, 2) AS b
+            USING (boot, kafka_partition)
+         WHERE coalesce(r.events, 0) <> coalesce(b.events, 0)",
+    ),
+    (
+        "collectors' runs whose duplicates in the balance are not the tries that are known",
+        "SELECT count(*) FROM
+            (SELECT boot, count(*) AS events FROM retries GROUP BY 1) AS r
+         FULL JOIN
+            (SELECT boot, sum(duplicate) AS events FROM balance GROUP BY 1) AS b USING (boot)
+         WHERE coalesce(r.events, 0) <> coalesce(b.events, 0)",
+    ),
+    (
+        "types, by partition, whose clicks since ever are not the sum of their events",
+        "SELECT count(*) FROM
+            (SELECT type, kafka_partition, count(*) AS events, sum(count) AS clicks FROM events
+             WHERE type IN ('item_click', 'add_to_cart', 'buy') GROUP BY 1, 2) AS e
+         FULL JOIN
+            (SELECT type, kafka_partition, sum(events) AS events, sum(clicks) AS clicks
+             FROM rollup_ever GROUP BY 1, 2) AS r USING (type, kafka_partition)
+         WHERE (e.events, e.clicks) IS DISTINCT FROM (r.events, r.clicks)",
     ),
 ];
 

@@ -1,6 +1,7 @@
 //! The front doors of the two apps, and what a client hears there.
 
 use super::deed::Request;
+use anyhow::Context as _;
 use reqwest::{Client, StatusCode, header};
 use serde_json::Value;
 use std::time::Duration;
@@ -48,6 +49,13 @@ impl Doors {
         answer.send().await.map(drop).map_err(|e| e.to_string())
     }
 
+    /// What an app tells the staff to be wrong, in the sentences of its page.
+    pub async fn problems(&self, door: usize) -> anyhow::Result<Vec<String>> {
+        let answer = self.client.get(format!("{}/balance", self.addresses[door]));
+        let answer = answer.send().await?.error_for_status()?;
+        problems(&answer.text().await?)
+    }
+
     /// Sends a request to one door.
     pub async fn send(&self, door: usize, request: &Request) -> Answer {
         let address = &self.addresses[door];
@@ -93,6 +101,17 @@ fn cause(error: &reqwest::Error) -> String {
         cause = inner;
     }
     cause.to_string()
+}
+
+/// Reads the answer of `GET /balance`.
+fn problems(text: &str) -> anyhow::Result<Vec<String>> {
+    let figures: Value = serde_json::from_str(text)?;
+    let problems = figures["problems"].as_array().context("no `problems`")?;
+    let words = problems
+        .iter()
+        .map(|one| Some(one.as_str()?.to_owned()))
+        .collect::<Option<_>>();
+    words.context("a problem without words")
 }
 
 /// Reads an answer that came whole.
@@ -158,6 +177,16 @@ mod tests {
         }
         let refused = heard(&event(), StatusCode::SERVICE_UNAVAILABLE, "later");
         assert!(matches!(refused, Answer::Refused(_)));
+    }
+
+    #[test]
+    fn a_page_that_cannot_be_read_is_not_one_without_problems() {
+        let said = problems(r#"{"balanced":true,"problems":["Broker 2 is down."]}"#).unwrap();
+        assert_eq!(said, ["Broker 2 is down."]);
+        assert!(problems(r#"{"problems":[]}"#).unwrap().is_empty());
+        for text in ["", "{}", r#"{"problems":7}"#, r#"{"problems":[7]}"#] {
+            assert!(problems(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! The [`plan`] says which case's turn it is. In the order of a case: the stage is set ([`scene`]: a world of its
 //! own on the drill's own servers, with two apps and two consumers in their places, [`slot`]), clients send
 //! ([`load`]) what the seed decides ([`deed`]) to both front doors ([`door`]) and write down every acknowledgement
-//! ([`ledger`]), the fault happens ([`cases`]) while somebody looks at the leases ([`watch`]); when all is quiet the
-//! database is read ([`books`]) and compared with what the clients heard ([`reconcile`]). Then the [`table`].
+//! ([`ledger`]), the fault happens ([`cases`]) while somebody looks at the leases ([`watch`]) and, where a process may
+//! come back from the dead, at who writes ([`writes`]); when all is quiet the database is read ([`books`]) and compared with what the clients heard ([`reconcile`]). Then the [`table`].
 //!
 //! The judge is apart from what it judges: the clients' own files on one side, plain SQL over the rows on
 //! the other; the collectors' reports are one more witness.
@@ -23,6 +23,7 @@ pub mod scene;
 pub mod slot;
 pub mod table;
 pub mod watch;
+pub mod writes;
 
 use crate::stack::Servers;
 use crate::stack::program::binary_path;

@@ -10,6 +10,8 @@ use tokio::task::JoinHandle;
 
 /// How often is looked.
 const EVERY: Duration = Duration::from_millis(100);
+/// How long Postgres may take to tell the leases after they were moved.
+const READ: Duration = Duration::from_secs(30);
 
 /// One partition's lease at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,13 +28,17 @@ pub type Leases = BTreeMap<i32, Held>;
 #[derive(Debug, Default)]
 struct Seen {
     newest: Leases,
-    /// An operator moves offsets on purpose, or the topic is another one.
+    /// Somebody moves offsets on purpose at this moment.
     may_go_back: bool,
+    /// How often that was done: a look that began before its end is of no use after it.
+    moved: u32,
     went_back: Vec<String>,
 }
 
 /// The task that looks, until it is dropped.
 pub struct Watch {
+    db: PgPool,
+    topic: String,
     seen: Arc<Mutex<Seen>>,
     looking: JoinHandle<()>,
 }
@@ -42,18 +48,25 @@ impl Watch {
     pub fn start(db: PgPool, topic: String) -> Self {
         let seen: Arc<Mutex<Seen>> = Arc::default();
         let ours = Arc::clone(&seen);
+        let (from, of) = (db.clone(), topic.clone());
         let looking = tokio::spawn(async move {
             let mut tick = tokio::time::interval(EVERY);
             tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 tick.tick().await;
+                let moved = lock(&ours).moved;
                 // Postgres may be away on purpose.
-                if let Ok(now) = leases(&db, &topic).await {
-                    lock(&ours).look(now);
+                if let Ok(now) = leases(&from, &of).await {
+                    lock(&ours).look(moved, now);
                 }
             }
         });
-        Self { seen, looking }
+        Self {
+            db,
+            topic,
+            seen,
+            looking,
+        }
     }
 
     /// The leases when they were last seen.
@@ -68,9 +81,21 @@ impl Watch {
         leases
     }
 
-    /// From now on, offsets may go back: somebody moves them on purpose.
-    pub fn let_offsets_go_back(&self) {
+    /// Lets offsets go back as long as `moving` takes, which moves them on purpose. Where they are then is where they
+    /// must not go back from.
+    pub async fn while_moved<T>(
+        &self,
+        moving: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
         lock(&self.seen).may_go_back = true;
+        let moved = moving.await?;
+        let now = until("the leases can be read", READ, || async {
+            let now = leases(&self.db, &self.topic).await;
+            now.map_err(|error| error.to_string())
+        })
+        .await?;
+        lock(&self.seen).moved_to(now);
+        Ok(moved)
     }
 
     /// Every offset that went back, in words.
@@ -117,7 +142,11 @@ impl Drop for Watch {
 }
 
 impl Seen {
-    fn look(&mut self, now: Leases) {
+    /// What was seen by a look that began after so many moves.
+    fn look(&mut self, moved: u32, now: Leases) {
+        if moved != self.moved {
+            return;
+        }
         for (partition, was) in &self.newest {
             let back = now.get(partition).filter(|is| is.next < was.next);
             if let (Some(is), false) = (back, self.may_go_back) {
@@ -126,6 +155,13 @@ impl Seen {
             }
         }
         self.newest = now;
+    }
+
+    /// The end of a move: from here on nothing goes back.
+    fn moved_to(&mut self, now: Leases) {
+        self.newest = now;
+        self.may_go_back = false;
+        self.moved += 1;
     }
 }
 
@@ -167,16 +203,23 @@ mod tests {
     }
 
     #[test]
-    fn an_offset_that_goes_back_is_told_unless_it_may() {
+    fn an_offset_that_goes_back_is_told_unless_it_is_being_moved() {
         let mut seen = Seen::default();
-        seen.look(at(5));
-        seen.look(at(8));
+        seen.look(0, at(5));
+        seen.look(0, at(8));
         assert!(seen.went_back.is_empty());
-        seen.look(at(7));
+        seen.look(0, at(7));
         assert_eq!(seen.went_back, ["partition 3: 8 → 7"]);
         seen.may_go_back = true;
-        seen.look(at(0));
+        seen.look(0, at(2));
+        seen.moved_to(at(0));
         assert_eq!(seen.went_back.len(), 1);
+        // It began before the end of the move, and came after it.
+        seen.look(0, at(2));
+        seen.look(1, at(1));
+        assert_eq!(seen.went_back.len(), 1);
+        seen.look(1, at(0));
+        assert_eq!(seen.went_back[1..], ["partition 3: 1 → 0"]);
     }
 
     #[test]

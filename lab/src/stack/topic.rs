@@ -5,10 +5,12 @@ use anyhow::{Context as _, anyhow, ensure};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::Message as _;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long to wait for one answer.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -17,6 +19,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Topic {
     name: String,
+    config: ClientConfig,
     client: Arc<BaseConsumer>,
     admin: Arc<AdminClient<DefaultClientContext>>,
 }
@@ -52,6 +55,7 @@ impl Topic {
             name: name.to_owned(),
             client: Arc::new(config.create()?),
             admin: Arc::new(config.create()?),
+            config,
         })
     }
 
@@ -142,6 +146,38 @@ impl Topic {
         .await
     }
 
+    /// The values of a partition's records at these offsets, which are there; none for a tombstone.
+    pub async fn values(
+        &self,
+        partition: i32,
+        offsets: Range<i64>,
+    ) -> anyhow::Result<Vec<Option<Vec<u8>>>> {
+        let mut config = self.config.clone();
+        // Reading assigned partitions wants a name, which no broker ever hears of.
+        config.set("group.id", "clickshop-drill");
+        config.set("enable.auto.commit", "false");
+        config.set("auto.offset.reset", "error");
+        let mut from = TopicPartitionList::new();
+        from.add_partition_offset(&self.name, partition, Offset::Offset(offsets.start))?;
+        let read = move || {
+            let client: BaseConsumer = config.create()?;
+            client.assign(&from)?;
+            let deadline = Instant::now() + 2 * ANSWER;
+            let mut values = Vec::new();
+            let mut next = offsets.start;
+            while next < offsets.end {
+                let left = deadline.saturating_duration_since(Instant::now());
+                let record = client.poll(left).context("no record came in time")??;
+                if offsets.contains(&record.offset()) {
+                    values.push(record.payload().map(<[u8]>::to_vec));
+                }
+                next = record.offset() + 1;
+            }
+            Ok(values)
+        };
+        tokio::task::spawn_blocking(read).await?
+    }
+
     /// Deletes a partition's records before an offset, as retention does.
     pub async fn forget_before(&self, partition: i32, offset: i64) -> anyhow::Result<()> {
         let mut list = TopicPartitionList::new();
@@ -168,4 +204,31 @@ fn all_well(what: &str, results: Vec<rdkafka::admin::TopicResult>) -> anyhow::Re
         result.map_err(|(topic, code)| anyhow!("{what} {topic}: {code}"))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+
+    #[tokio::test]
+    async fn the_records_at_some_offsets_are_read_and_no_others() {
+        let kafka = MockCluster::new(1).unwrap();
+        kafka.create_topic("topic", 2, 1).unwrap();
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", kafka.bootstrap_servers());
+        let producer: BaseProducer = config.create().unwrap();
+        for number in 0..9 {
+            let value = format!("{number}");
+            let record = BaseRecord::<(), str>::to("topic").payload(&value);
+            producer.send(record.partition(1)).unwrap();
+        }
+        producer.flush(ANSWER).unwrap();
+        let topic = Topic::new(&kafka.bootstrap_servers(), "topic").unwrap();
+        let values = topic.values(1, 3..6).await.unwrap();
+        let values: Vec<_> = values.into_iter().flatten().collect();
+        assert_eq!(values, [b"3", b"4", b"5"]);
+        assert!(topic.values(1, 4..4).await.unwrap().is_empty());
+    }
 }

@@ -1,8 +1,9 @@
 //! How much, and where: the figures that matter most, and the stops of an event's way with their state.
 
 use super::{Mood, sign};
+use crate::figures::judge::{is_beyond_the_end, stands_still};
 use crate::figures::words::{bytes, count, count_or_dash, many, rate, span};
-use crate::figures::{Books, Figures, judge::stands_still};
+use crate::figures::{Books, Figures, Partition};
 use leptos::prelude::*;
 
 /// The figures that matter most; the first two are the promise.
@@ -189,22 +190,27 @@ fn kafka(figures: &Figures) -> AnyView {
 }
 
 fn consumer(figures: &Figures) -> AnyView {
-    let still = figures.partitions.iter().any(stands_still);
-    let mut holders: Vec<&str> = figures
-        .partitions
+    let (mood, state) = consumer_state(&figures.partitions);
+    let pace = figures.read_per_s.map_or_else(|| "–".to_owned(), rate);
+    stop(mood, "Consumer", pace, "read a second", state)
+}
+
+fn consumer_state(partitions: &[Partition]) -> (Mood, String) {
+    let mut holders: Vec<&str> = partitions
         .iter()
         .filter_map(|one| one.holder.as_deref())
         .collect();
     holders.sort_unstable();
     holders.dedup();
-    let (mood, state) = match (still, holders.len()) {
+    let still = partitions
+        .iter()
+        .any(|one| stands_still(one) || is_beyond_the_end(one));
+    match (still, holders.len()) {
         (true, _) => (Mood::Bad, "stands still".to_owned()),
         (false, 0) => (Mood::Unknown, "nobody has read yet".to_owned()),
         (false, 1) => (Mood::Good, "one holds all leases".to_owned()),
         (false, several) => (Mood::Good, format!("{several} share the leases")),
-    };
-    let pace = figures.read_per_s.map_or_else(|| "–".to_owned(), rate);
-    stop(mood, "Consumer", pace, "read a second", state)
+    }
 }
 
 fn postgres(figures: &Figures) -> AnyView {
@@ -252,4 +258,27 @@ fn stop(
 #[expect(clippy::cast_precision_loss, reason = "no retention is that long")]
 const fn as_f64(seconds: u64) -> f64 {
     seconds as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figures::tests::well;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(|_: &mut Partition| {}, Mood::Good, "one holds all leases")]
+    #[case(|p: &mut Partition| p.holder = Some("host:2".into()), Mood::Good, "2 share the leases")]
+    #[case(|p: &mut Partition| p.still_s = Some(60.0), Mood::Bad, "stands still")]
+    #[case(|p: &mut Partition| p.beyond_s = Some(60.0), Mood::Bad, "stands still")]
+    fn a_consumer_that_cannot_read_on_is_not_well(
+        #[case] change: fn(&mut Partition),
+        #[case] mood: Mood,
+        #[case] state: &str,
+    ) {
+        let mut figures = well();
+        change(&mut figures.partitions[1]);
+        let partitions = &figures.partitions;
+        assert_eq!(consumer_state(partitions), (mood, state.to_owned()));
+    }
 }

@@ -1,7 +1,7 @@
 //! The partitions: from the end in Kafka to the offset in Postgres. A table on a desk, cards on a telephone.
 
 use super::{Mood, sign};
-use crate::figures::judge::{lacks_copies, stands_still};
+use crate::figures::judge::{is_beyond_the_end, lacks_copies, stands_still};
 use crate::figures::words::{count_or_dash, rate, span};
 use crate::figures::{Figures, Partition};
 use leptos::prelude::*;
@@ -79,7 +79,8 @@ fn number(label: &'static str, text: String) -> AnyView {
 }
 
 fn row(one: &Partition, figures: &Figures) -> AnyView {
-    let mood = if one.leader.is_none() || lacks_copies(one) || stands_still(one) {
+    let stuck = stands_still(one) || is_beyond_the_end(one);
+    let mood = if one.leader.is_none() || lacks_copies(one) || stuck {
         Mood::Bad
     } else if one.in_sync.len() < one.replicas.len() {
         Mood::Warn
@@ -104,6 +105,7 @@ fn row(one: &Partition, figures: &Figures) -> AnyView {
         .filter(|left| *left < 86_400.0)
         .map(|left| format!("leaves Kafka in {}", span(left.max(0.0))));
     let still = stands_still(one).then_some("nobody reads");
+    let beyond = is_beyond_the_end(one).then_some("beyond the end");
     view! {
         <tr class=mood.class("partition") data-partition=one.partition>
             <th scope="row">
@@ -113,7 +115,10 @@ fn row(one: &Partition, figures: &Figures) -> AnyView {
                 <span class="copies">{copies} {leaderless}</span>
             </td>
             {number("End", count_or_dash(one.end_offset))}
-            {number("Stored", count_or_dash(one.stored_offset))}
+            <td data-label="Stored" class="partitions__number">
+                {count_or_dash(one.stored_offset)}
+                {beyond.map(|text| view! { <span class="partitions__bad">{text}</span> })}
+            </td>
             <td data-label="Lag" class="partitions__number" data-figure="lag">
                 <b>{count_or_dash(one.lag_events)}</b>
                 {waits.map(|text| view! { <span class="partitions__note">{text}</span> })}

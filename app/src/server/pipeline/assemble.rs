@@ -102,7 +102,13 @@ fn partition(
     let next = row.map(|row| row.lease.next.0);
     // What nobody has ever read waits from the lowest offset on.
     let from = lease.and_then(|row| row.map(|row| row.lease.next.0).or(kafka.low));
-    let lag = from.zip(kafka.end).map(|(from, end)| unsigned(end - from));
+    // An end of a moment ago lies before what was read since: then nothing waits. One that must be after it and is
+    // not tells of another topic, and nobody knows what of that is unread.
+    let beyond_s = pace.beyond_s.map(|held| held.max(last_read_s(row, at)));
+    let lag = match beyond_s {
+        Some(_) => None,
+        None => from.zip(kafka.end).map(|(from, end)| unsigned(end - from)),
+    };
     let waits = lag.is_some_and(|lag| lag > 0);
     let moves = pace.read_per_s.is_some_and(|read| read > 0.0);
     let since = if waits {
@@ -136,6 +142,7 @@ fn partition(
         arriving_per_s: pace.arriving_per_s,
         catch_up_s,
         still_s: pace.still_s,
+        beyond_s,
         holder: row.and_then(|row| row.owner.clone()),
         held_since: row.and_then(|row| row.acquired_at),
         leaves_in_s,
@@ -143,6 +150,14 @@ fn partition(
             .zip(kafka.low)
             .map_or(0, |(next, low)| unsigned(low - next)),
     }
+}
+
+/// How long ago the record that was read last was written; 0 when that is not known. For so long Kafka's end has been
+/// behind it, if all is well.
+fn last_read_s(row: Option<&LeaseRow>, at: DateTime<Utc>) -> f64 {
+    row.and_then(|row| row.lease.last)
+        .and_then(|last| DateTime::from_timestamp_millis(last.time_ms))
+        .map_or(0.0, |written| seconds(at - written).max(0.0))
 }
 
 /// When the oldest unread record was written: exactly where it was looked at. While the consumer `moves`, that
@@ -224,6 +239,7 @@ mod tests {
     use rstest::rstest;
     use std::time::Duration;
     use store::{Balance, LastRecord, Lease};
+    use tokio::time::Instant;
 
     fn now() -> DateTime<Utc> {
         DateTime::from_timestamp_millis(1_790_000_000_000).unwrap()
@@ -247,6 +263,7 @@ mod tests {
                 in_sync: vec![1],
                 low: Some(low),
                 end: Some(end),
+                asked: Some(Instant::now()),
                 unread: unread.map(|(offset, seconds)| cluster::Unread {
                     offset,
                     written_at: before(seconds),
@@ -277,12 +294,16 @@ mod tests {
     }
 
     fn figures(kafka: &Cluster, postgres: &Told) -> Figures {
+        figures_at(&Paces::default(), kafka, postgres)
+    }
+
+    fn figures_at(paces: &Paces, kafka: &Cluster, postgres: &Told) -> Figures {
         assemble(Parts {
             at: now(),
             topic: "clickstream",
             kafka,
             postgres,
-            paces: &Paces::default(),
+            paces,
             spool: None,
         })
     }
@@ -363,6 +384,37 @@ mod tests {
             "{:?}",
             all.problems
         );
+    }
+
+    #[rstest]
+    // The end was asked for after the offset was known, and the record before that offset was there long ago.
+    #[case(true, 9, 40, Some(40.0), None)]
+    // It was there a moment ago: a new leader's end may trail.
+    #[case(true, 9, 1, Some(1.0), None)]
+    #[case(true, 50, 40, None, Some(0))]
+    // The end was asked for before.
+    #[case(false, 9, 40, None, Some(0))]
+    #[tokio::test]
+    async fn an_end_that_does_not_reach_what_was_read_is_no_end_of_the_lag(
+        #[case] asked_after: bool,
+        #[case] end: i64,
+        #[case] last_s: i64,
+        #[case] beyond_s: Option<f64>,
+        #[case] lag: Option<u64>,
+    ) {
+        let before = kafka(0, end, None);
+        let told = told(vec![lease(50, last_s)]);
+        let after = kafka(0, end, None);
+        let kafka = if asked_after { after } else { before };
+        let mut paces = Paces::default();
+        paces.note(&kafka, &told);
+        let all = figures_at(&paces, &kafka, &told);
+        let one = &all.partitions[0];
+        assert_eq!(one.beyond_s.map(f64::round), beyond_s);
+        assert_eq!((one.lag_events, all.lag_events), (lag, lag));
+        let red = beyond_s.is_some_and(|beyond| beyond >= 5.0);
+        assert_eq!(all.problems.len(), usize::from(red), "{:?}", all.problems);
+        assert_eq!(one.catch_up_s, lag.map(|_| 0.0));
     }
 
     #[tokio::test]

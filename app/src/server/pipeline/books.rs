@@ -66,6 +66,11 @@ impl Told {
         Some(&self.fresh()?.leases)
     }
 
+    /// When the newest answer was there.
+    pub fn answered_at(&self) -> Option<Instant> {
+        self.answer.as_ref().map(|(at, _)| *at)
+    }
+
     /// Where each partition is read on, as far as was ever told.
     pub fn next_offsets(&self) -> BTreeMap<i32, i64> {
         let leases = self.answer.iter().flat_map(|(_, answer)| &answer.leases);

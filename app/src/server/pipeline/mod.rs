@@ -5,6 +5,7 @@
 //! one that is silent leaves a gap in the figures that says so.
 
 mod assemble;
+mod beyond;
 mod books;
 mod pace;
 pub mod text;

@@ -1,5 +1,7 @@
-//! How fast each partition is read and filled, from offsets alone: both only ever grow by one an event.
+//! How fast each partition is read and filled, from offsets alone: both only ever grow by one an event. Also how
+//! long nothing was read although there was something, or although Kafka's end is not where it must be.
 
+use super::beyond::{Beyond, Heard};
 use super::books::Told;
 use collector::cluster::Cluster;
 use std::collections::{BTreeMap, VecDeque};
@@ -21,6 +23,7 @@ struct Track {
     moments: VecDeque<Moment>,
     /// Since when nothing was read although there was something.
     still_since: Option<Instant>,
+    beyond: Beyond,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -40,25 +43,30 @@ pub struct Pace {
     pub arriving_per_s: Option<f64>,
     /// For how long nothing was read although there was something, in seconds.
     pub still_s: Option<f64>,
+    /// For how long every look at the end has shown that it does not reach the stored offset, in seconds.
+    pub beyond_s: Option<f64>,
 }
 
 impl Paces {
     /// Notes where every partition stands, if both sides were told.
     pub fn note(&mut self, kafka: &Cluster, postgres: &Told) {
-        let Some(leases) = postgres.leases() else {
+        let (Some(leases), Some(told_at)) = (postgres.leases(), postgres.answered_at()) else {
             // Nobody can say whether anything moves.
             for track in self.0.values_mut() {
                 track.still_since = None;
+                track.beyond = Beyond::default();
             }
             return;
         };
         for partition in &kafka.partitions {
             let lease = leases.iter().find(|row| row.partition == partition.number);
-            if let (Some(lease), Some(end)) = (lease, partition.end) {
+            if let (Some(lease), Some(end), Some(asked)) = (lease, partition.end, partition.asked) {
                 let next = lease.lease.next.0;
                 let at = Instant::now();
                 let track = self.0.entry(partition.number).or_default();
                 track.note(Moment { at, next, end });
+                let heard = |at, offset| Heard { at, offset };
+                track.beyond.note(heard(told_at, next), heard(asked, end));
             }
         }
     }
@@ -102,6 +110,7 @@ impl Track {
 
     fn pace(&self, now: Instant) -> Pace {
         let still_s = self.still_since.map(|since| (now - since).as_secs_f64());
+        let beyond_s = self.beyond.held(now).map(|held| held.as_secs_f64());
         let (Some(first), Some(last)) = (self.moments.front(), self.moments.back()) else {
             return Pace::default();
         };
@@ -112,6 +121,7 @@ impl Track {
             read_per_s: per_s(first.next, last.next),
             arriving_per_s: per_s(first.end, last.end),
             still_s,
+            beyond_s,
         }
     }
 }
@@ -152,7 +162,8 @@ mod tests {
             Pace {
                 read_per_s: Some(10.0),
                 arriving_per_s: Some(20.0),
-                still_s: None
+                still_s: None,
+                beyond_s: None
             }
         );
     }

@@ -158,6 +158,7 @@ fn partition_line(one: &Partition) -> String {
 mod tests {
     use super::*;
     use crate::figures::Twice;
+    use crate::figures::judge::judge;
     use crate::figures::tests::well;
 
     #[test]
@@ -175,6 +176,26 @@ mod tests {
         assert_eq!(headline(&figures), "NOT BALANCED: 3 lost, 0 twice");
         figures.books = None;
         assert_eq!(headline(&figures), "NOT KNOWN: nobody can read the books");
+    }
+
+    #[test]
+    fn where_the_end_is_not_known_to_be_one_nothing_is_said_to_be_read() {
+        let mut figures = well();
+        figures.partitions[1].beyond_s = Some(60.0);
+        figures.partitions[1].lag_events = None;
+        figures.partitions[1].catch_up_s = None;
+        figures.lag_events = None;
+        judge(&mut figures, None);
+        let text = text(&figures);
+        assert!(!text.contains("nothing is unread"), "{text}");
+        for line in [
+            "BALANCED, but something is down: 0 lost, twice not looked for yet",
+            "how much is unread is not known; no spool",
+        ] {
+            assert!(text.lines().any(|one| one == line), "{line:?} in\n{text}");
+        }
+        assert!(text.contains("✗ Partition 1 stands still"), "{text}");
+        assert!(text.contains("consumer -- offsets show"), "{text}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! was recreated, all of Kafka was wiped. The partitions concerned stop loudly, skip nothing, and go on
 //! after the command that they print.
 
+use crate::drill::reconcile::id_of;
 use crate::drill::scene::{Repair, SOON, STOP, Scene, Size};
 use crate::drill::watch::Leases;
 use crate::stack::until;
@@ -12,9 +13,10 @@ use std::time::Duration;
 
 /// Records that retention takes before they were read.
 const TAKEN: i64 = 5;
+/// How long an app's page may take to be red.
+const RED: Duration = Duration::from_secs(10);
 
 pub async fn run(scene: &mut Scene<'_>) -> anyhow::Result<()> {
-    scene.watch.let_offsets_go_back();
     match scene.size {
         Size::Full => {
             retention_went_past(scene).await?;
@@ -42,8 +44,11 @@ async fn retention_went_past(scene: &mut Scene<'_>) -> anyhow::Result<()> {
             (ends.high - next > TAKEN).then_some((*partition, next))
         })
         .context("no partition has records that nobody has read")?;
+    // Those of them that are collectors' reports have no id, and are nobody's event.
+    let taken = scene.topic.values(partition, next..next + TAKEN).await?;
+    let events = taken.iter().flatten().filter_map(|value| id_of(value));
+    scene.allowed.given_up = events.collect();
     scene.topic.forget_before(partition, next + TAKEN).await?;
-    scene.allowed.expired = u64::try_from(TAKEN)?;
     let logs = log_lengths(scene);
     for consumer in &mut scene.consumers {
         consumer.start(&scene.world)?;
@@ -136,14 +141,51 @@ async fn halted(
         shown.is_err_and(|error| format!("{error:#}").contains("offsets reset")),
         format!("`offsets show` fails and names the repair: {why}"),
     );
+    red(scene, why).await;
     Ok(repairs)
+}
+
+/// The apps' pages say that somebody is needed, and about what.
+async fn red(scene: &mut Scene<'_>, why: &str) {
+    let (doors, _) = scene.doors();
+    for door in 0..2 {
+        let what = format!("app {} tells of partitions that stand still", door + 1);
+        // New figures take two seconds; that nobody reads, or that an end stays where it is, five more.
+        let said = until(&what, RED, || async {
+            let said = doors.problems(door).await.map_err(|e| format!("{e:#}"))?;
+            if said.iter().any(|problem| is_about_reading(problem)) {
+                Ok(said)
+            } else {
+                Err(format!("{said:?}"))
+            }
+        })
+        .await;
+        let good = said.is_ok();
+        let said = said.unwrap_or_else(|error| vec![format!("{error:#}")]);
+        scene.check(
+            good,
+            format!("app {}'s page is red over {why}: {said:?}", door + 1),
+        );
+    }
+}
+
+/// A partition whose end is lost, whose records are gone, or in which records wait that nobody reads: when a new topic
+/// grows past the stored offsets, the first becomes the last.
+fn is_about_reading(problem: &str) -> bool {
+    problem.contains("offsets show")
+        || problem.starts_with("Retention took")
+        || problem.starts_with("Nobody reads")
 }
 
 /// Does what each partition has printed, and waits until everything flows again.
 async fn repair(scene: &mut Scene<'_>, repairs: &BTreeMap<i32, Repair>) -> anyhow::Result<()> {
-    for repair in repairs.values() {
-        scene.repair(repair).await?;
-    }
+    let repairing = async {
+        for repair in repairs.values() {
+            scene.repair(repair).await?;
+        }
+        Ok(())
+    };
+    scene.watch.while_moved(repairing).await?;
     scene.send()?;
     scene.recovered().await?;
     scene.flows().await

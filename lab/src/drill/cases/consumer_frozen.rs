@@ -5,6 +5,7 @@
 use crate::drill::scene::{SOON, STOP, Scene, Size};
 use crate::drill::slot::Slot;
 use crate::drill::watch::Leases;
+use crate::drill::writes;
 use crate::stack::Cutter;
 use crate::stack::cutter::{At, Manner};
 use anyhow::Context as _;
@@ -18,6 +19,7 @@ const TAKEOVER: Duration = Duration::from_secs(12);
 const BACKLOG: usize = 30_000;
 
 pub async fn run(scene: &mut Scene<'_>) -> anyhow::Result<()> {
+    writes::note(&scene.world.db).await?;
     let first = scene.rng.random_range(0..2);
     if scene.size == Size::Full {
         scene.wait_ms(0..500).await;
@@ -57,6 +59,14 @@ pub async fn run(scene: &mut Scene<'_>) -> anyhow::Result<()> {
     scene.consumers[frozen].start(&scene.world)?;
     scene.both_consume().await?;
     scene.recovered().await?;
+    let writers = writes::noted(&scene.world.db).await?;
+    scene.check(
+        writers.connections > 1 && writers.usurped.is_empty(),
+        format!(
+            "none of {} connections wrote under another process's lease; these did: {:?}",
+            writers.connections, writers.usurped
+        ),
+    );
     Ok(())
 }
 

@@ -22,13 +22,13 @@ pub async fn run(scene: &mut Scene<'_>) -> anyhow::Result<()> {
     for consumer in &mut scene.consumers {
         consumer.kill_9()?;
     }
-    scene.watch.let_offsets_go_back();
-    scene.world.empty_database().await?;
-    postgres_tool(
-        "pg_restore",
-        &["--exit-on-error", "--dbname", &url, &text(&dump)],
-    )
-    .await?;
+    let restored = async {
+        scene.world.empty_database().await?;
+        let dump = text(&dump);
+        let args = ["--exit-on-error", "--dbname", &url, &dump];
+        postgres_tool("pg_restore", &args).await
+    };
+    scene.watch.while_moved(restored).await?;
     let restored = scene.world.number("SELECT count(*) FROM events").await?;
     scene.check(
         restored < rows,

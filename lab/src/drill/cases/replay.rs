@@ -38,7 +38,6 @@ pub async fn run(scene: &mut Scene<'_>) -> anyhow::Result<()> {
     }
     scene.quiet().await?;
     let before = sums(scene).await?;
-    scene.watch.let_offsets_go_back();
     let an_hour_ago = time_text(Utc::now() - TimeDelta::hours(1));
     for verb in [
         "offsets reset --partition all --to beginning --yes".to_owned(),
@@ -46,7 +45,7 @@ pub async fn run(scene: &mut Scene<'_>) -> anyhow::Result<()> {
     ] {
         let moved = scene.watch.newest();
         let args: Vec<&str> = verb.split(' ').collect();
-        let said = scene.world.operate(&args).await?;
+        let said = scene.watch.while_moved(scene.world.operate(&args)).await?;
         ensure!(!said.is_empty(), "consumer {verb} said nothing");
         scene.recovered().await?;
         scene.settled().await?;
