@@ -40,7 +40,9 @@ pub mod visit;
 mod visitor;
 
 pub use address::ClientAddress;
+pub use body::{BodyError, read as read_body};
 pub use privacy::Sender;
+pub use reply::Refused;
 pub use senders::Senders;
 pub use settings::HttpSettings;
 pub use visit::Visit;

@@ -90,7 +90,7 @@ fn allow(methods: &'static str, mut answer: Response) -> Response {
 
 /// Why nothing was kept, as a status; the words are the contract's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
+pub enum Refused {
     /// 400: tried again, it will be refused again.
     Invalid,
     /// 401: the write key is missing or wrong.
