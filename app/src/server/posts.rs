@@ -1,4 +1,5 @@
-//! A form reaches its handler whole, or whoever sent it is told why nothing was recorded.
+//! A form reaches its handler whole, and not too often from one address; or whoever sent it is told why
+//! nothing was recorded.
 
 use super::handlers::Shape;
 use super::render::{fragment, frame, page};
@@ -12,20 +13,25 @@ use axum::http::Method;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
-use collector::http::{Refused, read_body};
+use collector::http::{ClientAddress, Refused, read_body};
 
 /// The most bytes of a form: the largest holds a full cart, well below 2 kB.
 const BODY_MAX_BYTES: usize = 16 * 1024;
 
-/// Reads a form to its end before its handler, which then waits for nobody.
-pub async fn whole(State(shop): State<Shop>, request: Request, next: Next) -> Response {
+/// Turns away who has sent too many, and reads a form to its end before its handler, which then waits for
+/// nobody. The limit is the collector's own: what an address sends to either is counted together.
+pub async fn take(State(shop): State<Shop>, request: Request, next: Next) -> Response {
     if request.method() != Method::POST {
         return next.run(request).await;
     }
+    let admitted = (shop.senders).admit(ClientAddress::of(request.extensions()));
     let (parts, body) = request.into_parts();
-    match read_body(body, BODY_MAX_BYTES).await {
-        Ok(body) => next.run(Request::from_parts(parts, Body::from(body))).await,
-        Err(error) => refuse(&shop, parts, error.into()).await,
+    // A client that is still sending when the connection closes does not hear the answer.
+    let body = read_body(body, BODY_MAX_BYTES).await;
+    match (admitted, body) {
+        (Ok(()), Ok(body)) => next.run(Request::from_parts(parts, Body::from(body))).await,
+        (Err(refused), _) => refuse(&shop, parts, refused).await,
+        (Ok(()), Err(error)) => refuse(&shop, parts, error.into()).await,
     }
 }
 
@@ -52,6 +58,7 @@ async fn refuse(shop: &Shop, mut parts: Parts, refused: Refused) -> Response {
 const fn words(refused: Refused) -> &'static str {
     match refused {
         Refused::Stalled => "The form took too long to arrive. Please send it again.",
+        Refused::TooMany(_) => "Too much comes from your address at once. Please send it again in a moment.",
         Refused::TooLarge => "The form is larger than any of this shop.",
         _ => "The form did not arrive whole. Please send it again.",
     }

@@ -63,7 +63,7 @@ pub fn router(state: Shop) -> Router {
             staff::staff_only,
         ));
     let judge = middleware::from_fn_with_state(state.clone(), staff::judge);
-    let whole = middleware::from_fn_with_state(state.clone(), posts::whole);
+    let take = middleware::from_fn_with_state(state.clone(), posts::take);
     let shop = Router::new()
         .route("/", get(shop::show))
         .route("/hello", get(hello::ask).post(hello::answer))
@@ -76,7 +76,7 @@ pub fn router(state: Shop) -> Router {
         .route("/staff", get(staff::ask).post(staff::sign_in))
         .route("/staff/out", post(staff::sign_out))
         .merge(for_staff)
-        .layer(whole)
+        .layer(take)
         .layer(middleware::from_fn(same_origin_only))
         .with_state(state)
         .fallback_service(files)

@@ -6,7 +6,6 @@ use super::body::{self, BATCH_MAX_BYTES};
 use super::cors::Origins;
 use super::keys::WriteKeys;
 use super::privacy::{self, Unknown};
-use super::reply::Refused;
 use super::senders::Senders;
 use super::settings::HttpSettings;
 use super::visit::{Offered, Visit};
@@ -107,8 +106,7 @@ pub(super) async fn senders(
 ) -> Response {
     if matches!(*request.method(), Method::POST | Method::PUT) {
         let address = ClientAddress::of(request.extensions());
-        if let Err(wait) = gate.senders.limits().address(address) {
-            let refused = Refused::TooMany(wait);
+        if let Err(refused) = gate.senders.admit(address) {
             let (parts, rest) = request.into_parts();
             // A client that is still sending when the connection closes does not hear the answer.
             let _ = body::read(rest, BATCH_MAX_BYTES).await;

@@ -75,7 +75,7 @@ pub struct ProxySettings {
 /// How many requests are too many.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct LimitSettings {
-    /// The most requests and gRPC calls with events a second from one address (an IPv6 network of 64 bits counts as one); 0 for any number.
+    /// The most requests and gRPC calls with events, and forms of the shop, a second from one address (an IPv6 network of 64 bits counts as one); 0 for any number.
     #[arg(
         long,
         env = "RATE_LIMIT_ADDRESS",

@@ -1,8 +1,10 @@
 //! Forms that do not reach a handler, and what their senders are told.
 
 use super::*;
+use axum::extract::ConnectInfo;
 use futures::{StreamExt as _, stream};
 use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
 
 /// Every address of the shop that takes a form.
 const FORMS: [&str; 6] = [
@@ -69,4 +71,59 @@ async fn a_form_in_pieces_is_read_to_its_end() {
     let answer = send(shop_at(Path::new("/nonexistent")), request.unwrap()).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
     assert!(answer.cookies()[0].starts_with("username=Ann;"));
+}
+
+/// Sends a request over a connection from this address.
+async fn from(peer: &str, router: &Router, mut request: Request<Body>) -> Answer {
+    let peer: IpAddr = peer.parse().unwrap();
+    let peer = ConnectInfo(SocketAddr::from((peer, 5555)));
+    request.extensions_mut().insert(peer);
+    send(router.clone(), request).await
+}
+
+#[tokio::test]
+async fn who_sends_too_many_forms_is_told_when_to_come_again() {
+    for path in FORMS {
+        let router = router(open_with(
+            Path::new("/nonexistent"),
+            &["--rate-limit-address=1"],
+        ));
+        let form = |accept: &str| {
+            let request = Request::post(path).header(header::ACCEPT, accept);
+            request.body(Body::from("username=")).unwrap()
+        };
+        let mut refused = Vec::new();
+        for accept in ["text/html", "*/*"].into_iter().cycle().take(20) {
+            let answer = from("10.0.0.1", &router, form(accept)).await;
+            if answer.status == StatusCode::TOO_MANY_REQUESTS {
+                refused.push(answer);
+            }
+        }
+        assert!(refused.len() > 2, "{path}: {}", refused.len());
+        for answer in &refused {
+            assert_eq!(answer.header("retry-after"), "1", "{path}");
+            let page = "<h1>Nothing was recorded</h1>";
+            let problem = r#"{"type":"about:blank","title":"Too Many Requests","status":429,"detail":"too many requests"}"#;
+            assert!(answer.body.contains(page) || answer.body == problem);
+        }
+        let others = from("10.0.0.2", &router, form("*/*")).await;
+        assert_ne!(others.status, StatusCode::TOO_MANY_REQUESTS, "{path}");
+        let looks = Request::get("/hello").body(Body::empty()).unwrap();
+        let looks = from("10.0.0.1", &router, looks).await;
+        assert_eq!(looks.status, StatusCode::OK, "who only looks is not counted");
+    }
+}
+
+#[rstest]
+#[case("/click", "/event")]
+#[case("/event", "/click")]
+#[tokio::test]
+async fn the_shop_and_the_collector_have_one_limit(#[case] first: &str, #[case] then: &str) {
+    let flags = ["--rate-limit-address=1"];
+    let router = router(open_with(Path::new("/nonexistent"), &flags));
+    let nothing_of_use = |path: &str| Request::post(path).body(Body::from("x")).unwrap();
+    let answer = from("10.0.0.1", &router, nothing_of_use(first)).await;
+    assert_ne!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+    let answer = from("10.0.0.1", &router, nothing_of_use(then)).await;
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
 }
