@@ -308,6 +308,22 @@ async fn a_visit_is_known_by_its_cookie_for_half_an_hour() {
 }
 
 #[rstest]
+#[case("10.0.0.1", true)]
+#[case("192.0.2.1", false)]
+#[tokio::test]
+async fn over_tls_a_visits_cookie_is_kept_off_open_connections(
+    #[case] peer: &str,
+    #[case] secure: bool,
+) {
+    let server = start(&["--trusted-proxies=10.0.0.0/8"]);
+    let request = own_page("/track").header("x-forwarded-proto", "https");
+    let answer = from(&server, peer, request, CONTRACTS[0].1).await;
+    let cookie = answer.header("set-cookie");
+    assert!(cookie.starts_with("session_id="), "{cookie}");
+    assert_eq!(cookie.ends_with("; Secure"), secure, "{cookie}");
+}
+
+#[rstest]
 #[case::a_program(&[])]
 #[case::another_sites_page(&[("origin", "https://a.example"), ("sec-fetch-site", "cross-site")])]
 #[case::who_asks_for_it(&[("sec-fetch-site", "same-origin"), ("dnt", "1")])]

@@ -7,18 +7,21 @@ use super::state::Shop;
 use crate::components::receipt::{ReceiptView, receipt};
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use clap::Parser as _;
 use domain::receipt::{Place, Progress};
 use rstest::rstest;
 use service::health::Health;
 use std::io::Write;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+mod over_tls;
 mod posts;
 mod staff;
 mod totals;
@@ -79,6 +82,14 @@ async fn send(router: Router, request: Request<Body>) -> Answer {
         headers: parts.headers,
         body: String::from_utf8(bytes.to_vec()).unwrap(),
     }
+}
+
+/// Sends a request over a connection from this address.
+async fn from(peer: &str, router: &Router, mut request: Request<Body>) -> Answer {
+    let peer: IpAddr = peer.parse().unwrap();
+    let peer = ConnectInfo(SocketAddr::from((peer, 5555)));
+    request.extensions_mut().insert(peer);
+    send(router.clone(), request).await
 }
 
 async fn get(path: &str, cookie: &str) -> Answer {

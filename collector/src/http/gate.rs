@@ -6,10 +6,11 @@ use super::body::{self, BATCH_MAX_BYTES};
 use super::cors::Origins;
 use super::keys::WriteKeys;
 use super::privacy::{self, Unknown};
+use super::scheme::Scheme;
 use super::senders::Senders;
 use super::settings::HttpSettings;
 use super::visit::{Offered, Visit};
-use super::{track, v1};
+use super::{scheme, track, v1};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
@@ -48,6 +49,7 @@ impl Gate {
     /// Lets a request carry what is known of its sender, and whether that is to be forgotten.
     fn learn(&self, request: &mut Request) {
         address::learn(request, self.senders.proxies());
+        scheme::learn(request, self.senders.proxies());
         if self.spares(request.headers()) {
             request.extensions_mut().insert(Unknown);
         }
@@ -58,7 +60,9 @@ impl Gate {
     fn visit(&self, request: &Parts) -> Option<Offered> {
         let site = request.headers.get("sec-fetch-site");
         let ours = request.method == Method::POST && site.is_some_and(|site| site == "same-origin");
-        (ours && !self.spares(&request.headers)).then(|| Offered::new(Visit::of(&request.headers)))
+        let scheme = Scheme::of(&request.extensions);
+        (ours && !self.spares(&request.headers))
+            .then(|| Offered::new(Visit::of(&request.headers), scheme))
     }
 }
 

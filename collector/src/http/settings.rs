@@ -14,7 +14,7 @@ pub struct HttpSettings {
     /// Which sites' pages may.
     #[command(flatten)]
     pub cors: CorsSettings,
-    /// Whose word on a client's address counts.
+    /// Whose word on a client's address, and on how it came, counts.
     #[command(flatten)]
     pub proxies: ProxySettings,
     /// How many requests are too many.
@@ -59,10 +59,10 @@ pub struct CorsSettings {
     pub cors_origins: Origins,
 }
 
-/// Whose word on a client's address counts.
+/// Whose word on a client counts.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ProxySettings {
-    /// Networks of our own proxies: what they write into `X-Forwarded-For` is believed, from anybody else it is not.
+    /// Networks of our own proxies: what they write into `X-Forwarded-For` and `X-Forwarded-Proto` is believed, from anybody else it is not.
     #[arg(
         long,
         env = "TRUSTED_PROXIES",

@@ -5,6 +5,7 @@
 //! A page of another site gets no such cookie: most browsers would not keep it. There `tracker.js` keeps one
 //! of its own, with the same half hour, and says what is in it.
 
+use super::scheme::Scheme;
 use axum::http::{HeaderMap, HeaderValue, header};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,9 +37,10 @@ impl Visit {
     }
 
     /// What lets the browser stay on it for another half hour.
-    pub fn cookie(&self) -> Option<HeaderValue> {
-        let id = self.id;
-        let cookie = format!("{COOKIE}={id}; Path=/; Max-Age={WINDOW_S}; HttpOnly; SameSite=Lax");
+    pub fn cookie(&self, scheme: Scheme) -> Option<HeaderValue> {
+        let (id, secure) = (self.id, scheme.of_cookies());
+        let cookie =
+            format!("{COOKIE}={id}; Path=/; Max-Age={WINDOW_S}; HttpOnly; SameSite=Lax{secure}");
         HeaderValue::try_from(cookie).ok()
     }
 }
@@ -47,13 +49,15 @@ impl Visit {
 #[derive(Debug, Clone)]
 pub(super) struct Offered {
     pub visit: Visit,
+    scheme: Scheme,
     taken: Arc<AtomicBool>,
 }
 
 impl Offered {
-    pub fn new(visit: Visit) -> Self {
+    pub fn new(visit: Visit, scheme: Scheme) -> Self {
         Self {
             visit,
+            scheme,
             taken: Arc::default(),
         }
     }
@@ -67,7 +71,7 @@ impl Offered {
     /// another way would be given a second one.
     pub fn cookie(&self) -> Option<HeaderValue> {
         let taken = self.taken.load(Ordering::Relaxed);
-        (taken || !self.visit.is_new).then(|| self.visit.cookie())?
+        (taken || !self.visit.is_new).then(|| self.visit.cookie(self.scheme))?
     }
 }
 
@@ -96,12 +100,14 @@ mod tests {
     fn a_browser_stays_on_its_visit() {
         let first = Visit::of(&HeaderMap::new());
         assert!(first.is_new);
-        let cookie = first.cookie().unwrap();
+        let cookie = first.cookie(Scheme::Http).unwrap();
         let cookie = cookie.to_str().unwrap();
         let (pair, kept) = cookie.split_once("; ").unwrap();
         assert_eq!(kept, "Path=/; Max-Age=1800; HttpOnly; SameSite=Lax");
         let again = Visit::of(&with(&format!("other=1; {pair}")));
         assert_eq!((again.id, again.is_new), (first.id, false));
+        let over_tls = first.cookie(Scheme::Https).unwrap();
+        assert_eq!(over_tls, format!("{cookie}; Secure"));
     }
 
     #[test]

@@ -1,10 +1,8 @@
 //! Forms that do not reach a handler, and what their senders are told.
 
 use super::*;
-use axum::extract::ConnectInfo;
 use futures::{StreamExt as _, stream};
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
 
 /// Every address of the shop that takes a form.
 const FORMS: [&str; 6] = [
@@ -71,14 +69,6 @@ async fn a_form_in_pieces_is_read_to_its_end() {
     let answer = send(shop_at(Path::new("/nonexistent")), request.unwrap()).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
     assert!(answer.cookies()[0].starts_with("username=Ann;"));
-}
-
-/// Sends a request over a connection from this address.
-async fn from(peer: &str, router: &Router, mut request: Request<Body>) -> Answer {
-    let peer: IpAddr = peer.parse().unwrap();
-    let peer = ConnectInfo(SocketAddr::from((peer, 5555)));
-    request.extensions_mut().insert(peer);
-    send(router.clone(), request).await
 }
 
 #[tokio::test]
