@@ -289,22 +289,39 @@ async fn a_visit_is_known_by_its_cookie_for_half_an_hour() {
     let cookie = first.header("set-cookie").to_owned();
     let (pair, kept) = cookie.split_once("; ").unwrap();
     assert_eq!(kept, "Path=/; Max-Age=1800; HttpOnly; SameSite=Lax");
+    let (visit, last_s) = pair.split_once('.').unwrap();
+    let mut last_s: i64 = last_s.parse().unwrap();
     for (address, body) in &CONTRACTS[1..] {
         let request = own_page(address).header("cookie", pair);
         let answer = from(&server, "10.0.0.1", request, body).await;
         assert!(answer.status.is_success(), "{address}: {}", answer.body);
-        assert_eq!(
-            answer.header("set-cookie"),
-            cookie,
-            "{address}: half an hour from now"
-        );
+        let again = answer.header("set-cookie");
+        let (pair, kept_again) = again.split_once("; ").unwrap();
+        assert_eq!(kept_again, kept, "{address}: half an hour from now");
+        let (same, now_s) = pair.split_once('.').unwrap();
+        let now_s = now_s.parse().unwrap();
+        assert!(same == visit && now_s >= last_s, "{address}: {again}");
+        last_s = now_s;
     }
-    let (_, visit) = pair.split_once('=').unwrap();
+    let (_, visit) = visit.split_once('=').unwrap();
     for record in server.records(CONTRACTS.len()) {
         assert_eq!(record["session_id"], visit, "{record}");
         assert_eq!(record["user_agent"], "a browser");
         assert_eq!(record["ip"], "10.0.0.1");
     }
+}
+
+#[tokio::test]
+async fn a_visit_that_is_over_does_not_begin_again() {
+    let server = start(&[]);
+    let over = "5bd1e995-0000-4000-8000-000000000001";
+    let request = own_page("/track").header("cookie", format!("session_id={over}.1790000000"));
+    let answer = from(&server, "10.0.0.1", request, CONTRACTS[0].1).await;
+    let cookie = answer.header("set-cookie");
+    assert!(cookie.starts_with("session_id="), "{cookie}");
+    assert!(!cookie.contains(over), "{cookie}");
+    let session = &server.records(1)[0]["session_id"];
+    assert!(session.is_string() && session != over, "{session}");
 }
 
 #[rstest]

@@ -105,6 +105,8 @@ async fn post(path: &str, cookie: &str, body: &str) -> Answer {
 }
 
 const TOKEN: &str = "token=6b1f1a52-9a3e-4f6b-8d53-0c8f1f0f2a11";
+const VISIT: &str = "session_id=5bd1e995-0000-4000-8000-000000000001";
+const RECEIPT: &str = "/receipt/0b1f1a52-9a3e-5f6b-8d53-0c8f1f0f2a11?p=2&o=41&t=1732240000123456";
 
 #[tokio::test]
 async fn options_stay_hidden_until_there_is_a_name() {
@@ -118,11 +120,72 @@ async fn options_stay_hidden_until_there_is_a_name() {
 }
 
 #[tokio::test]
-async fn every_page_keeps_a_visit_going_for_half_an_hour() {
-    let visit = "session_id=5bd1e995-0000-4000-8000-000000000001";
-    let answer = get("/cart", visit).await;
-    let kept = format!("{visit}; Path=/; Max-Age=1800; HttpOnly; SameSite=Lax");
-    assert_eq!(answer.cookies(), [kept]);
+async fn every_page_view_keeps_a_visit_going_for_half_an_hour() {
+    for path in ["/", "/hello", "/cart", "/thanks", RECEIPT] {
+        let answer = get(path, VISIT).await;
+        let (pair, kept) = answer.cookies()[0].split_once("; ").unwrap();
+        assert_eq!(kept, "Path=/; Max-Age=1800; HttpOnly; SameSite=Lax");
+        let (visit, last_s) = pair.split_once('.').unwrap();
+        assert_eq!(visit, VISIT, "{path}");
+        let ago_s = chrono::Utc::now().timestamp() - last_s.parse::<i64>().unwrap();
+        assert!((0..60).contains(&ago_s), "{path}: {ago_s} s ago");
+    }
+}
+
+#[rstest]
+#[case::none_there("/nowhere")]
+#[case::the_operators_own("/staff")]
+#[case::it_asks_again_by_itself(
+    "/receipt/0b1f1a52-9a3e-5f6b-8d53-0c8f1f0f2a11?p=2&o=41&t=1732240000123456&again=1"
+)]
+#[tokio::test]
+async fn what_is_no_page_view_does_not_prolong_a_visit(#[case] path: &str) {
+    let cookie = format!("{VISIT}; username=Ann");
+    assert_eq!(get(path, &cookie).await.cookies(), [""; 0]);
+}
+
+#[rstest]
+#[case("/cart", "category=hat", StatusCode::UNPROCESSABLE_ENTITY)]
+#[case("/cart", "category=shirt", StatusCode::SERVICE_UNAVAILABLE)]
+#[case("/checkout", "items=000000010-21FF00AA", StatusCode::SERVICE_UNAVAILABLE)]
+#[case("/click", "style=", StatusCode::UNPROCESSABLE_ENTITY)]
+#[case("/hello", "username=", StatusCode::UNPROCESSABLE_ENTITY)]
+#[case("/staff", "", StatusCode::FORBIDDEN)]
+#[tokio::test]
+async fn what_is_not_kept_does_not_prolong_a_visit(
+    #[case] path: &str,
+    #[case] fields: &str,
+    #[case] status: StatusCode,
+) {
+    let cookie = format!("{VISIT}; username=Ann");
+    let answer = post(path, &cookie, &format!("{TOKEN}&{fields}")).await;
+    assert_eq!(answer.status, status);
+    assert_eq!(answer.cookies(), [""; 0]);
+}
+
+#[tokio::test]
+async fn every_event_of_a_form_keeps_a_visit_going() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = format!("--spool-dir={}", folder.path().display());
+    let flags = [spool.as_str(), "--spool-max-bytes=1048576"];
+    let shop = open_with(Path::new("/nonexistent"), &flags);
+    for (method, path, body) in [
+        ("POST", "/cart".to_owned(), format!("{TOKEN}&category=shirt")),
+        ("POST", "/checkout".to_owned(), format!("{TOKEN}&items=000000010-21FF00AA")),
+        ("POST", "/click".to_owned(), "category=shirt&style=Polo+shirt".to_owned()),
+        ("GET", format!("/?{TOKEN}&category=shirt&style=Polo+shirt"), String::new()),
+    ] {
+        let request = Request::builder().method(method).uri(&path);
+        let request = request.header(header::COOKIE, format!("{VISIT}; username=Ann"));
+        let answer = send(router(shop.clone()), request.body(body.into()).unwrap()).await;
+        let kept = answer.cookies();
+        assert!(
+            kept.iter().any(|cookie| cookie.starts_with(&format!("{VISIT}."))),
+            "{path}: {} {kept:?}",
+            answer.status
+        );
+    }
+    shop.close().await;
 }
 
 #[rstest]
@@ -148,11 +211,9 @@ async fn a_name_is_remembered_where_no_script_can_read_it() {
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
     assert_eq!(answer.header("location"), "/?size=L");
     let cookies = answer.cookies();
-    assert_eq!(cookies.len(), 2);
+    assert_eq!(cookies.len(), 1);
     assert!(cookies[0].starts_with("username=O%27Brien; Path=/; Max-Age="));
-    for cookie in cookies {
-        assert!(cookie.ends_with("; HttpOnly; SameSite=Lax"), "{cookie}");
-    }
+    assert!(cookies[0].ends_with("; HttpOnly; SameSite=Lax"));
 }
 
 #[rstest]

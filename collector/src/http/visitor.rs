@@ -94,7 +94,7 @@ mod tests {
     fn parts(lines: &[(&str, &str)], is_new: bool) -> Parts {
         let mut request = Request::post("/event")
             .extension(ClientAddress([10, 0, 0, 1].into()))
-            .extension(Offered::new(Visit { id: OURS, is_new }, Scheme::Http));
+            .extension(Offered::new(Visit::known_as(OURS, is_new), Scheme::Http));
         for (name, value) in lines {
             request = request.header(*name, *value);
         }

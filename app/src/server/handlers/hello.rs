@@ -47,7 +47,7 @@ pub async fn answer(State(shop): State<Shop>, visitor: Visitor, body: Bytes) -> 
     match name {
         Ok(name) => with_cookies(
             super::see(&address::shop(&choice)),
-            [visitor.username_cookie(&name), visitor.session_cookie()],
+            [visitor.username_cookie(&name)],
         ),
         Err(error) => {
             let view = HelloView {

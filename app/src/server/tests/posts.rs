@@ -41,6 +41,7 @@ async fn a_form_that_never_ends_is_given_up() {
         assert!(took < Duration::from_secs(31), "{path}: {took:?} for three");
         for answer in [&page, &fragment, &program] {
             assert_eq!(answer.status, StatusCode::REQUEST_TIMEOUT, "{path}");
+            assert_eq!(answer.header("set-cookie"), "", "{path}");
         }
         assert!(page.body.contains("<h1>Nothing was recorded</h1>"));
         assert!(page.body.contains("The form took too long to arrive."));
