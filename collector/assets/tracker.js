@@ -75,6 +75,10 @@
     return visitId;
   };
 
+  // Half of a character, such as a text that was cut within one ends with, is no text to the collector. JSON writes
+  // it as an escape of its own; whatever else is escaped stays as it is.
+  const jsonOf = (value) => JSON.stringify(value).replace(/\\(ud...|.)/g, (escape) => (escape[2] ? "\\ufffd" : escape));
+
   const forget = (id) => {
     unsent.delete(id);
     attempt(() => localStorage.removeItem(prefix + id));
@@ -82,7 +86,7 @@
 
   const record = (type, fields, id = newId()) =>
     attempt(() => {
-      const text = JSON.stringify({
+      const text = jsonOf({
         type,
         messageId: id,
         userId: user,
@@ -132,10 +136,11 @@
     fetch(endpoint, request).then((answer) => settle(ids, answer), () => settle(ids));
   };
 
-  // Kept, or refused for good: done. All else is sent again, later and later.
+  // Kept, or refused for good: done. All else is sent again, later and later; also what came with a wrong key,
+  // which is the site's mistake to mend and not the event's.
   const settle = (ids, answer) => {
     busy = false;
-    const done = answer && /^(2|40[01]|41[35])/.test(answer.status);
+    const done = answer && /^(2|400|41[35])/.test(answer.status);
     for (const id of ids) {
       if (done) forget(id);
       else if (unsent.has(id)) unsent.get(id).sent = false;
@@ -213,10 +218,10 @@
     };
   }
   addEventListener("popstate", viewSoon);
-  // A page that comes back from the browser's memory is looked at again.
+  // A page that comes back from the browser's memory is looked at again. It did not lead to itself.
   addEventListener("pageshow", (event) => {
     if (!event.persisted) return;
-    path = undefined;
+    path = href = undefined;
     view();
   });
   addEventListener("click", click, true);
