@@ -275,6 +275,23 @@ async fn who_does_not_want_to_be_followed_is_only_counted(#[case] header: &str) 
     }
 }
 
+#[tokio::test]
+async fn the_script_is_told_what_is_respected_and_is_the_same_for_all() {
+    for respected in [true, false] {
+        let flag = format!("--respect-dnt={respected}");
+        let server = start(&[&flag]);
+        let told = format!("const respectful = {respected};");
+        for request in [
+            Request::get("/tracker.js"),
+            Request::get("/tracker.js").header("dnt", "1"),
+        ] {
+            let script = from(&server, "10.0.0.1", request, "").await;
+            assert!(script.body.contains(&told), "{}", script.body);
+            assert_eq!(script.header("vary"), "accept-encoding");
+        }
+    }
+}
+
 /// An event of a page of the collector's own site.
 fn own_page(address: &str) -> request::Builder {
     Request::post(address)

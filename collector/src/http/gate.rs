@@ -41,6 +41,11 @@ impl Gate {
         self.senders.limits().of_addresses()
     }
 
+    /// Whether it counts that somebody does not want to be followed.
+    pub const fn respects_dnt(&self) -> bool {
+        self.respect_dnt
+    }
+
     /// Whether who sends this is to remain unknown.
     fn spares(&self, headers: &HeaderMap) -> bool {
         self.respect_dnt && privacy::wants_to_be_unknown(headers)

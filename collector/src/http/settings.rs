@@ -99,7 +99,7 @@ pub struct PrivacySettings {
     /// Keep only the network of a visitor's address: 24 bits of IPv4, 48 of IPv6.
     #[arg(long, env = "TRUNCATE_IP", value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub truncate_ip: bool,
-    /// Keep nothing that tells who it was of events sent with `DNT: 1` or `Sec-GPC: 1`, but the name for which something is put into the shop's cart; they still count.
+    /// Keep nothing that tells who it was of events sent with `DNT: 1` or `Sec-GPC: 1`, but the name for which something is put into the shop's cart; they still count. `tracker.js` then keeps nothing in such a browser.
     #[arg(long, env = "RESPECT_DNT", value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub respect_dnt: bool,
 }
