@@ -58,7 +58,9 @@ async fn refuse(shop: &Shop, mut parts: Parts, refused: Refused) -> Response {
 const fn words(refused: Refused) -> &'static str {
     match refused {
         Refused::Stalled => "The form took too long to arrive. Please send it again.",
-        Refused::TooMany(_) => "Too much comes from your address at once. Please send it again in a moment.",
+        Refused::TooMany(_) => {
+            "Too much comes from your address at once. Please send it again in a moment."
+        }
         Refused::TooLarge => "The form is larger than any of this shop.",
         _ => "The form did not arrive whole. Please send it again.",
     }

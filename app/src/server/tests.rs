@@ -147,7 +147,11 @@ async fn what_is_no_page_view_does_not_prolong_a_visit(#[case] path: &str) {
 #[rstest]
 #[case("/cart", "category=hat", StatusCode::UNPROCESSABLE_ENTITY)]
 #[case("/cart", "category=shirt", StatusCode::SERVICE_UNAVAILABLE)]
-#[case("/checkout", "items=000000010-21FF00AA", StatusCode::SERVICE_UNAVAILABLE)]
+#[case(
+    "/checkout",
+    "items=000000010-21FF00AA",
+    StatusCode::SERVICE_UNAVAILABLE
+)]
 #[case("/click", "style=", StatusCode::UNPROCESSABLE_ENTITY)]
 #[case("/hello", "username=", StatusCode::UNPROCESSABLE_ENTITY)]
 #[case("/staff", "", StatusCode::FORBIDDEN)]
@@ -170,17 +174,34 @@ async fn every_event_of_a_form_keeps_a_visit_going() {
     let flags = [spool.as_str(), "--spool-max-bytes=1048576"];
     let shop = open_with(Path::new("/nonexistent"), &flags);
     for (method, path, body) in [
-        ("POST", "/cart".to_owned(), format!("{TOKEN}&category=shirt")),
-        ("POST", "/checkout".to_owned(), format!("{TOKEN}&items=000000010-21FF00AA")),
-        ("POST", "/click".to_owned(), "category=shirt&style=Polo+shirt".to_owned()),
-        ("GET", format!("/?{TOKEN}&category=shirt&style=Polo+shirt"), String::new()),
+        (
+            "POST",
+            "/cart".to_owned(),
+            format!("{TOKEN}&category=shirt"),
+        ),
+        (
+            "POST",
+            "/checkout".to_owned(),
+            format!("{TOKEN}&items=000000010-21FF00AA"),
+        ),
+        (
+            "POST",
+            "/click".to_owned(),
+            "category=shirt&style=Polo+shirt".to_owned(),
+        ),
+        (
+            "GET",
+            format!("/?{TOKEN}&category=shirt&style=Polo+shirt"),
+            String::new(),
+        ),
     ] {
         let request = Request::builder().method(method).uri(&path);
         let request = request.header(header::COOKIE, format!("{VISIT}; username=Ann"));
         let answer = send(router(shop.clone()), request.body(body.into()).unwrap()).await;
         let kept = answer.cookies();
         assert!(
-            kept.iter().any(|cookie| cookie.starts_with(&format!("{VISIT}."))),
+            kept.iter()
+                .any(|cookie| cookie.starts_with(&format!("{VISIT}."))),
             "{path}: {} {kept:?}",
             answer.status
         );

@@ -238,7 +238,12 @@ async fn tell_over_grpc(channel: Channel) -> Vec<Told> {
         .publish_event(request)
         .await;
     let answer = answer.unwrap();
-    let text = |name| answer.metadata().get(name).map(MetadataValue::<Ascii>::to_str);
+    let text = |name| {
+        answer
+            .metadata()
+            .get(name)
+            .map(MetadataValue::<Ascii>::to_str)
+    };
     let text = |name| text(name).unwrap_or_else(|| panic!("no {name}")).unwrap();
     let place = (
         text("partition").parse().unwrap(),
@@ -250,8 +255,7 @@ async fn tell_over_grpc(channel: Channel) -> Vec<Told> {
 /// Sends to every address at the same time, and waits for the rows.
 async fn tell_everywhere(router: &Router, channel: &Channel) -> Vec<Told> {
     let over_http = ADDRESSES.iter().map(|address| address.tell(router.clone()));
-    let (over_http, over_grpc) =
-        tokio::join!(join_all(over_http), tell_over_grpc(channel.clone()));
+    let (over_http, over_grpc) = tokio::join!(join_all(over_http), tell_over_grpc(channel.clone()));
     let told: Vec<_> = over_http.into_iter().flatten().chain(over_grpc).collect();
     assert_eq!(told.len(), 12);
     told
