@@ -15,6 +15,10 @@
 // What it promises the site: an event is remembered under its id until the collector has said that it is
 // kept, and sent again until then, also from the next page. Sent twice, it is counted once.
 //
+// A collector that respects who does not want to be followed (RESPECT_DNT) hands out the same with one word changed,
+// to everybody alike. The browser of such a visitor then keeps nothing, neither a visit nor what could not be sent,
+// and says no name; what happens there is counted all the same.
+//
 // Lines that are comments are not handed out; so no text here may go over several lines.
 (() => {
   "use strict";
@@ -24,6 +28,8 @@
 
   const endpoint = new URL("v1/batch", script.src).href;
   const prefix = "clickshop:";
+  const respectful = false;
+  const unknown = respectful && (navigator.globalPrivacyControl || navigator.doNotTrack === "1");
   const { writeKey, path: givenPath } = script.dataset;
   // Characters of one event, more than the longest page view has, and of one request. A character has at most three bytes; the collector takes
   // 32 kB an event, and browsers let a page that closes send 64 kB.
@@ -62,27 +68,42 @@
 
   // A visit ends half an hour after its last event. On the collector's own pages it has a cookie that counts more.
   const visit = () => {
-    if (script.dataset.visit === "cookie") return undefined;
+    if (unknown || script.dataset.visit === "cookie") return undefined;
     const cookie = attempt(() => document.cookie.match(/(?:^|; )clickshop_visit=(\w+)/));
     const now = Date.now();
     visitId = cookie ? cookie[1] : now - seen < visitMax ? visitId : newId();
     seen = now;
-    const secure = location.protocol === "https:" ? "; Secure" : "";
-    attempt(() => {
-      document.cookie =
-        "clickshop_visit=" + visitId + "; Path=/; SameSite=Lax; Max-Age=" + visitMax / 1000 + secure;
-    });
+    keepVisit(visitId, visitMax / 1000);
     return visitId;
   };
+  const keepVisit = (id, seconds) =>
+    attempt(() => {
+      const secure = location.protocol === "https:" ? "; Secure" : "";
+      document.cookie = "clickshop_visit=" + id + "; Path=/; SameSite=Lax; Max-Age=" + seconds + secure;
+    });
+
+  // Half of a character, such as a text that was cut within one ends with, is no text to the collector. JSON writes
+  // it as an escape of its own; whatever else is escaped stays as it is.
+  const jsonOf = (value) => JSON.stringify(value).replace(/\\(ud...|.)/g, (escape) => (escape[2] ? "\\ufffd" : escape));
 
   const forget = (id) => {
     unsent.delete(id);
     attempt(() => localStorage.removeItem(prefix + id));
   };
 
+  // Until it is acknowledged, or for as long as the page lives.
+  const remember = (id, event) => {
+    const text = jsonOf(unknown ? { ...event, userId: undefined, anonymousId: undefined, traits: undefined } : event);
+    if (text.length > eventMax) return;
+    unsent.set(id, { text });
+    attempt(() => unknown || localStorage.setItem(prefix + id, text));
+    if (unsent.size > unsentMax) forget(unsent.keys().next().value);
+    return id;
+  };
+
   const record = (type, fields, id = newId()) =>
     attempt(() => {
-      const text = JSON.stringify({
+      id = remember(id, {
         type,
         messageId: id,
         userId: user,
@@ -98,10 +119,6 @@
         },
         ...fields,
       });
-      if (text.length > eventMax) return;
-      unsent.set(id, { text });
-      attempt(() => localStorage.setItem(prefix + id, text));
-      if (unsent.size > unsentMax) forget(unsent.keys().next().value);
       timer = timer || setTimeout(flush, together);
       return id;
     });
@@ -132,10 +149,11 @@
     fetch(endpoint, request).then((answer) => settle(ids, answer), () => settle(ids));
   };
 
-  // Kept, or refused for good: done. All else is sent again, later and later.
+  // Kept, or refused for good: done. All else is sent again, later and later; also what came with a wrong key,
+  // which is the site's mistake to mend and not the event's.
   const settle = (ids, answer) => {
     busy = false;
-    const done = answer && /^(2|40[01]|41[35])/.test(answer.status);
+    const done = answer && /^(2|400|41[35])/.test(answer.status);
     for (const id of ids) {
       if (done) forget(id);
       else if (unsent.has(id)) unsent.get(id).sent = false;
@@ -196,12 +214,15 @@
     record("track", { event: element.dataset.track, properties });
   };
 
-  // What earlier pages could not get rid of.
+  // What earlier pages could not get rid of. Who has asked since not to be followed has it no longer.
+  if (unknown) keepVisit("", 0);
   attempt(() => {
     for (const key of Object.keys(localStorage)) {
-      const text = key.startsWith(prefix) && localStorage[key];
+      if (!key.startsWith(prefix)) continue;
+      const text = localStorage[key];
+      if (unknown) localStorage.removeItem(key);
       // What is no JSON any more would spoil what it is sent with.
-      if (text && attempt(() => JSON.parse(text))) unsent.set(key.slice(prefix.length), { text });
+      attempt(() => remember(key.slice(prefix.length), JSON.parse(text)));
     }
   });
 
@@ -213,10 +234,10 @@
     };
   }
   addEventListener("popstate", viewSoon);
-  // A page that comes back from the browser's memory is looked at again.
+  // A page that comes back from the browser's memory is looked at again. It did not lead to itself.
   addEventListener("pageshow", (event) => {
     if (!event.persisted) return;
-    path = undefined;
+    path = href = undefined;
     view();
   });
   addEventListener("click", click, true);

@@ -240,6 +240,13 @@ async fn what_is_refused_is_counted_by_its_reason() {
     let (_, shown) = process.ops("/metrics");
     assert!(shown.contains(r#"reason="stalled"} 0"#), "{shown}");
 
+    // Without a database nobody knows the totals; but who asks for them sends nothing that could be kept.
+    for path in ["/api/clicks", "/api/clicks/item"] {
+        let (status, _) = process.get(path);
+        assert_eq!(status, "HTTP/1.1 503 Service Unavailable");
+    }
+    is(requests(r#"reason="unavailable""#), 0);
+
     process.post("/event", "{");
     process.post("/track", r#"{"description":"LOOK"}"#);
     is(requests(invalid), 2);

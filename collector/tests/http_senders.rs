@@ -275,6 +275,23 @@ async fn who_does_not_want_to_be_followed_is_only_counted(#[case] header: &str) 
     }
 }
 
+#[tokio::test]
+async fn the_script_is_told_what_is_respected_and_is_the_same_for_all() {
+    for respected in [true, false] {
+        let flag = format!("--respect-dnt={respected}");
+        let server = start(&[&flag]);
+        let told = format!("const respectful = {respected};");
+        for request in [
+            Request::get("/tracker.js"),
+            Request::get("/tracker.js").header("dnt", "1"),
+        ] {
+            let script = from(&server, "10.0.0.1", request, "").await;
+            assert!(script.body.contains(&told), "{}", script.body);
+            assert_eq!(script.header("vary"), "accept-encoding");
+        }
+    }
+}
+
 /// An event of a page of the collector's own site.
 fn own_page(address: &str) -> request::Builder {
     Request::post(address)
@@ -289,22 +306,55 @@ async fn a_visit_is_known_by_its_cookie_for_half_an_hour() {
     let cookie = first.header("set-cookie").to_owned();
     let (pair, kept) = cookie.split_once("; ").unwrap();
     assert_eq!(kept, "Path=/; Max-Age=1800; HttpOnly; SameSite=Lax");
+    let (visit, last_s) = pair.split_once('.').unwrap();
+    let mut last_s: i64 = last_s.parse().unwrap();
     for (address, body) in &CONTRACTS[1..] {
         let request = own_page(address).header("cookie", pair);
         let answer = from(&server, "10.0.0.1", request, body).await;
         assert!(answer.status.is_success(), "{address}: {}", answer.body);
-        assert_eq!(
-            answer.header("set-cookie"),
-            cookie,
-            "{address}: half an hour from now"
-        );
+        let again = answer.header("set-cookie");
+        let (pair, kept_again) = again.split_once("; ").unwrap();
+        assert_eq!(kept_again, kept, "{address}: half an hour from now");
+        let (same, now_s) = pair.split_once('.').unwrap();
+        let now_s = now_s.parse().unwrap();
+        assert!(same == visit && now_s >= last_s, "{address}: {again}");
+        last_s = now_s;
     }
-    let (_, visit) = pair.split_once('=').unwrap();
+    let (_, visit) = visit.split_once('=').unwrap();
     for record in server.records(CONTRACTS.len()) {
         assert_eq!(record["session_id"], visit, "{record}");
         assert_eq!(record["user_agent"], "a browser");
         assert_eq!(record["ip"], "10.0.0.1");
     }
+}
+
+#[tokio::test]
+async fn a_visit_that_is_over_does_not_begin_again() {
+    let server = start(&[]);
+    let over = "5bd1e995-0000-4000-8000-000000000001";
+    let request = own_page("/track").header("cookie", format!("session_id={over}.1790000000"));
+    let answer = from(&server, "10.0.0.1", request, CONTRACTS[0].1).await;
+    let cookie = answer.header("set-cookie");
+    assert!(cookie.starts_with("session_id="), "{cookie}");
+    assert!(!cookie.contains(over), "{cookie}");
+    let session = &server.records(1)[0]["session_id"];
+    assert!(session.is_string() && session != over, "{session}");
+}
+
+#[rstest]
+#[case("10.0.0.1", true)]
+#[case("192.0.2.1", false)]
+#[tokio::test]
+async fn over_tls_a_visits_cookie_is_kept_off_open_connections(
+    #[case] peer: &str,
+    #[case] secure: bool,
+) {
+    let server = start(&["--trusted-proxies=10.0.0.0/8"]);
+    let request = own_page("/track").header("x-forwarded-proto", "https");
+    let answer = from(&server, peer, request, CONTRACTS[0].1).await;
+    let cookie = answer.header("set-cookie");
+    assert!(cookie.starts_with("session_id="), "{cookie}");
+    assert_eq!(cookie.ends_with("; Secure"), secure, "{cookie}");
 }
 
 #[rstest]

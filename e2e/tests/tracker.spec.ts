@@ -100,6 +100,73 @@ test("a page that comes back from the browser's memory is looked at again", asyn
   await expectTypes(db, visitor, ["page_view", "page_view"]);
   const ids = await db.rows(`SELECT DISTINCT event_id FROM events WHERE username = $1`, visitor);
   expect(ids).toHaveLength(2);
+  // It did not lead to itself.
+  const [first, again] = await eventsOf(db, visitor);
+  expect(again.referrer).toBe(first.referrer);
+});
+
+test("half a character costs no event", async ({ page, site, visitor, db }) => {
+  await page.goto(`${site}/a`);
+  await expectTypes(db, visitor, ["page_view"]);
+  await page.evaluate(() => {
+    // Cut where it is too long, within its last character.
+    document.title = `${"x".repeat(255)}\u{1f600}`;
+    history.pushState({}, "", "/b");
+  });
+  await expectTypes(db, visitor, ["page_view", "page_view"]);
+  await page.evaluate(() => {
+    (globalThis as any).clickshop.track("play", { song: "half \ud83d", path: "C:\\ud83d" });
+  });
+  await expectTypes(db, visitor, ["page_view", "page_view", "play"]);
+  const play = (await eventsOf(db, visitor))[2];
+  expect(play.properties).toMatchObject({ song: "half \ufffd", path: "C:\\ud83d" });
+  await expect.poll(() => remembered(page)).toBe(0);
+});
+
+test.describe("where the collector respects who does not want to be followed", () => {
+  test.beforeEach(async ({ context, baseURL }) => {
+    await context.route(`${baseURL}/tracker.js`, async (route) => {
+      const script = await (await route.fetch()).text();
+      const [before, after] = script.split("const respectful = false;");
+      const body = `${before}const respectful = true;${after}`;
+      await route.fulfill({ contentType: "text/javascript", body });
+    });
+  });
+
+  for (const [signal, value] of [
+    ["globalPrivacyControl", true],
+    ["doNotTrack", "1"],
+  ] as const) {
+    test(`a browser that says so (${signal}) keeps nothing and says no name`, async ({
+      page,
+      context,
+      site,
+      visitor,
+      db,
+    }) => {
+      // Before it said so.
+      await page.goto(`${site}/a`);
+      await expectTypes(db, visitor, ["page_view"]);
+      expect(await page.evaluate(() => document.cookie)).toContain("clickshop_visit=");
+      await page.addInitScript(
+        ([name, says]) => Object.defineProperty(navigator, name, { get: () => says }),
+        [signal, value] as const,
+      );
+      const told = page.waitForRequest((request) => !!request.postData()?.includes('"play"'));
+      await page.goto(`${site}/b`);
+      await page.evaluate((name) => (globalThis as any).clickshop.identify(name, { mail: name }), visitor);
+      await page.getByText("Play").click();
+      expect(await remembered(page)).toBe(0);
+      expect(await page.evaluate(() => document.cookie)).toBe("");
+      const sent = (await told).postData()!;
+      expect(sent).not.toMatch(/userId|anonymousId/);
+      expect(sent).not.toContain(visitor);
+      const { messageId } = JSON.parse(sent).batch.find((event: any) => event.event === "play");
+      const rows = () =>
+        db.rows(`SELECT username, session_id FROM events WHERE event_id = $1::uuid`, messageId);
+      await expect.poll(rows, { timeout: 20_000 }).toEqual([{ username: null, session_id: null }]);
+    });
+  }
 });
 
 test("a click on what has a name is counted, with what its attributes say", async ({
@@ -186,7 +253,7 @@ test("the last click before a tab is closed is counted", async ({ context, site,
 });
 
 test.describe("when nobody hears", () => {
-  test.use({ expectedMessages: /net::ERR_|status of 503/ });
+  test.use({ expectedMessages: /net::ERR_|status of (503|401)/ });
 
   test("what happens offline is sent when the network is back", async ({
     page,
@@ -240,6 +307,26 @@ test.describe("when nobody hears", () => {
     await expectTypes(db, visitor, ["page_view"]);
     await expect.poll(() => remembered(page)).toBe(0);
     expect(asked).toBe(3);
+  });
+
+  test("what came with a wrong key is kept until the key is right", async ({
+    page,
+    context,
+    site,
+    visitor,
+    db,
+  }) => {
+    let refused = 0;
+    await context.route(collector, (route) => {
+      refused += 1;
+      return route.fulfill({ status: 401, headers: { "access-control-allow-origin": "*" } });
+    });
+    await page.goto(`${site}/a`);
+    await expect.poll(() => refused).toBe(2);
+    expect(await remembered(page)).toBe(1);
+    await context.unroute(collector);
+    await expectTypes(db, visitor, ["page_view"]);
+    await expect.poll(() => remembered(page)).toBe(0);
   });
 });
 

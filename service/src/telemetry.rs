@@ -6,10 +6,11 @@ use crate::port;
 use anyhow::Context as _;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use serde::Serialize;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -140,7 +141,31 @@ fn router(telemetry: Telemetry, health: Health) -> Router {
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .fallback(|| async { problem(StatusCode::NOT_FOUND) })
+        .method_not_allowed_fallback(|| async {
+            let only = [(header::ALLOW, "GET, HEAD")];
+            (only, problem(StatusCode::METHOD_NOT_ALLOWED)).into_response()
+        })
         .with_state(health)
+}
+
+/// What an error says of itself (RFC 9457).
+#[derive(Serialize)]
+struct Problem {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+}
+
+/// An error, of which the status says all.
+fn problem(status: StatusCode) -> Response {
+    let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+    let problem = Problem {
+        r#type: "about:blank",
+        title: status.canonical_reason().unwrap_or_default(),
+        status: status.as_u16(),
+    };
+    (status, kind, Json(problem)).into_response()
 }
 
 #[expect(clippy::unused_async, reason = "a handler is async")]
@@ -179,6 +204,36 @@ mod tests {
         let status = response.status();
         let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
         (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_said_as_a_problem() {
+        let (_, telemetry) = Telemetry::new("test");
+        let router = router(telemetry, Health::new());
+        for (method, path, allow, body) in [
+            (
+                "GET",
+                "/nowhere",
+                None,
+                r#"{"type":"about:blank","title":"Not Found","status":404}"#,
+            ),
+            (
+                "POST",
+                "/metrics",
+                Some("GET, HEAD"),
+                r#"{"type":"about:blank","title":"Method Not Allowed","status":405}"#,
+            ),
+        ] {
+            let request = Request::builder().method(method).uri(path);
+            let request = request.body(Body::empty()).unwrap();
+            let answer = router.clone().oneshot(request).await.unwrap();
+            let allowed = answer.headers().get(header::ALLOW);
+            assert_eq!(allowed.map(|methods| methods.to_str().unwrap()), allow);
+            let kind = &answer.headers()[header::CONTENT_TYPE];
+            assert_eq!(kind, "application/problem+json");
+            let bytes = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+            assert_eq!(bytes, body);
+        }
     }
 
     #[tokio::test]

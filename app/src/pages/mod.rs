@@ -6,6 +6,7 @@ pub mod hello;
 pub mod not_found;
 pub mod pipeline;
 pub mod receipt;
+pub mod refused;
 pub mod shop;
 pub mod staff;
 pub mod thanks;

@@ -1,7 +1,7 @@
 //! Cookies: read without trust, written so that no script can read them.
 
 use axum::http::{HeaderMap, HeaderValue};
-use collector::http::visit;
+use collector::http::{Scheme, visit};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// Who the visitor says to be.
@@ -24,14 +24,21 @@ pub fn read(headers: &HeaderMap, name: &str) -> Option<String> {
 /// A cookie to set: for `path`, for `max_age_s` seconds or until the browser is closed.
 ///
 /// None when the value is too long to be kept; a browser would drop it silently.
-pub fn set(name: &str, value: &str, path: &str, max_age_s: Option<u32>) -> Option<HeaderValue> {
+pub fn set(
+    name: &str,
+    value: &str,
+    path: &str,
+    max_age_s: Option<u32>,
+    scheme: Scheme,
+) -> Option<HeaderValue> {
     let value = utf8_percent_encode(value, NON_ALPHANUMERIC).to_string();
     if value.len() > VALUE_MAX_BYTES {
         return None;
     }
     let age = max_age_s.map_or_else(String::new, |seconds| format!("; Max-Age={seconds}"));
     HeaderValue::try_from(format!(
-        "{name}={value}; Path={path}{age}; HttpOnly; SameSite=Lax"
+        "{name}={value}; Path={path}{age}; HttpOnly; SameSite=Lax{}",
+        scheme.of_cookies()
     ))
     .ok()
 }
@@ -51,20 +58,22 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_comes_back_as_it_was(text in "\\PC{0,32}|[\0-\u{7f}]{0,32}") {
-            let cookie = set(USERNAME, &text, "/", None).unwrap();
+            let cookie = set(USERNAME, &text, "/", None, Scheme::Http).unwrap();
             prop_assert_eq!(read(&sent_back(&cookie), USERNAME), Some(text));
         }
     }
 
     #[test]
     fn no_script_can_read_a_cookie_and_no_other_site_can_post_with_it() {
-        let cookie = set(CART, "x", "/", Some(60)).unwrap();
-        assert_eq!(cookie, "cart=x; Path=/; Max-Age=60; HttpOnly; SameSite=Lax");
+        let cookie = |scheme| set(CART, "x", "/", Some(60), scheme).unwrap();
+        let open = "cart=x; Path=/; Max-Age=60; HttpOnly; SameSite=Lax";
+        assert_eq!(cookie(Scheme::Http), open);
+        assert_eq!(cookie(Scheme::Https), format!("{open}; Secure"));
     }
 
     #[test]
     fn what_a_browser_would_drop_is_not_set() {
-        assert!(set(SENT, &"x".repeat(4000), "/", None).is_none());
+        assert!(set(SENT, &"x".repeat(4000), "/", None, Scheme::Http).is_none());
     }
 
     #[test]

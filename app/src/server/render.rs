@@ -5,7 +5,7 @@
 //! router in the browser: a page costs one walk over its view, and an answer has any status it likes.
 
 use super::state::Shop;
-use super::visitor::Visitor;
+use super::visitor::{View, Visitor};
 use crate::components::shell::{Frame, document};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
@@ -67,7 +67,10 @@ pub fn page<V: IntoView + 'static>(
         header::CACHE_CONTROL,
         HeaderValue::from_static("private, no-cache"),
     );
-    with_cookies(answer, [visitor.session_cookie()])
+    // A visit ends half an hour after its last event; what is no event does not prolong it.
+    let viewed = matches!(visitor.view, View::Recorded(_));
+    let visit = viewed.then(|| visitor.session_cookie());
+    with_cookies(answer, visit)
 }
 
 /// Answers with a piece of a page, for an island.

@@ -6,9 +6,10 @@
 use super::assets::is_hashed;
 use super::handlers::{cart, checkout, click, hello, not_found, pipeline, receipt, shop, staff};
 use super::origin::same_origin_only;
+use super::posts;
 use super::state::Shop;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::Request;
 use axum::handler::Handler;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{self, Next};
@@ -16,9 +17,6 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use tower_http::compression::CompressionLayer;
 use tower_http::services::ServeDir;
-
-/// The most bytes of a form: the largest holds a full cart, well below 2 kB.
-const BODY_MAX_BYTES: usize = 16 * 1024;
 
 /// Where `cargo leptos` takes the files of [`ServeDir`]'s root from; served from here until it has.
 const ASSETS: &str = "app/public";
@@ -65,6 +63,7 @@ pub fn router(state: Shop) -> Router {
             staff::staff_only,
         ));
     let judge = middleware::from_fn_with_state(state.clone(), staff::judge);
+    let take = middleware::from_fn_with_state(state.clone(), posts::take);
     let shop = Router::new()
         .route("/", get(shop::show))
         .route("/hello", get(hello::ask).post(hello::answer))
@@ -77,8 +76,8 @@ pub fn router(state: Shop) -> Router {
         .route("/staff", get(staff::ask).post(staff::sign_in))
         .route("/staff/out", post(staff::sign_out))
         .merge(for_staff)
+        .layer(take)
         .layer(middleware::from_fn(same_origin_only))
-        .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
         .with_state(state)
         .fallback_service(files)
         .layer(judge)

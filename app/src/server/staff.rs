@@ -7,6 +7,7 @@
 use super::cookies;
 use super::settings::StaffSettings;
 use axum::http::{Extensions, HeaderMap, HeaderValue, Uri, header};
+use collector::http::Scheme;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use service::settings::Networks;
@@ -107,11 +108,11 @@ impl Staff {
         right == given
     }
 
-    /// The cookie of somebody who has just given the token; `secure` keeps it off plain connections.
-    pub fn sign_in_cookie(&self, now_s: i64, secure: bool) -> Option<HeaderValue> {
+    /// The cookie of somebody who has just given the token.
+    pub fn sign_in_cookie(&self, now_s: i64, scheme: Scheme) -> Option<HeaderValue> {
         let until = now_s + i64::from(SIGNED_IN_S);
         let seal = hex::encode(self.seal(until)?.finalize().into_bytes());
-        staff_cookie(&format!("{until}.{seal}"), SIGNED_IN_S, secure)
+        staff_cookie(&format!("{until}.{seal}"), SIGNED_IN_S, scheme)
     }
 
     fn is_signed_in(&self, asked: Asked<'_>) -> bool {
@@ -142,13 +143,13 @@ impl Staff {
 }
 
 /// The cookie that ends a sign-in.
-pub fn sign_out_cookie() -> Option<HeaderValue> {
-    staff_cookie("", 0, false)
+pub fn sign_out_cookie(scheme: Scheme) -> Option<HeaderValue> {
+    staff_cookie("", 0, scheme)
 }
 
 /// Not `Lax`, as the shop's other cookies are: a link on another site opens the shop, not the staff's pages.
-fn staff_cookie(value: &str, max_age_s: u32, secure: bool) -> Option<HeaderValue> {
-    let secure = if secure { "; Secure" } else { "" };
+fn staff_cookie(value: &str, max_age_s: u32, scheme: Scheme) -> Option<HeaderValue> {
+    let secure = scheme.of_cookies();
     HeaderValue::try_from(format!(
         "{COOKIE}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Strict{secure}"
     ))
@@ -346,7 +347,7 @@ mod tests {
     #[test]
     fn a_sign_in_holds_for_its_time_and_its_token() {
         let staff = staff(Some(TOKEN), "");
-        let cookie = staff.sign_in_cookie(NOW, false).unwrap();
+        let cookie = staff.sign_in_cookie(NOW, Scheme::Http).unwrap();
         let text = cookie.to_str().unwrap().to_owned();
         assert!(text.ends_with("; Path=/; Max-Age=43200; HttpOnly; SameSite=Strict"));
         assert!(!text.contains(TOKEN) && !text.contains("token"));
@@ -386,7 +387,7 @@ mod tests {
         }
         assert!(
             staff
-                .sign_in_cookie(NOW, true)
+                .sign_in_cookie(NOW, Scheme::Https)
                 .unwrap()
                 .to_str()
                 .unwrap()

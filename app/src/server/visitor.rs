@@ -2,13 +2,14 @@
 
 use super::cart::Cart;
 use super::cookies;
+use super::receipts;
 use super::staff::Verdict;
 use crate::components::shell::Tracked;
 use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
-use collector::Draft;
-use collector::http::{ClientAddress, Sender, Visit, user_agent};
+use collector::http::{ClientAddress, Scheme, Sender, Visit, user_agent};
+use collector::{Accepted, Draft};
 use domain::event::limits;
 use domain::{Choice, EventType, Source, Username};
 use std::convert::Infallible;
@@ -42,6 +43,8 @@ pub struct Visitor {
     pub staff: bool,
     /// Whether what the visitor is shown is a page view.
     pub view: View,
+    /// How the visitor reaches the shop.
+    pub scheme: Scheme,
     visit: Visit,
     sender: Sender,
     host: Option<String>,
@@ -59,7 +62,7 @@ impl Visitor {
         let url = self
             .host
             .as_ref()
-            .map(|host| format!("http://{host}{}", self.path_and_query));
+            .map(|host| format!("{}://{host}{}", self.scheme.name(), self.path_and_query));
         self.spared(Draft {
             url: within(limits::URL, url),
             path: within(limits::PATH, Some(self.path.clone())),
@@ -108,9 +111,30 @@ impl Visitor {
     /// The cookie that keeps the visit going for another half hour; none for who is to remain unknown.
     pub fn session_cookie(&self) -> Option<HeaderValue> {
         match self.sender {
-            Sender::Known => self.visit.cookie(),
+            Sender::Known => self.visit.cookie(self.scheme),
             Sender::Unknown => None,
         }
+    }
+
+    /// The cookie that remembers a name.
+    pub fn username_cookie(&self, name: &Username) -> Option<HeaderValue> {
+        self.remember(cookies::USERNAME, name.as_str())
+    }
+
+    /// The cookie that carries a cart.
+    pub fn cart_cookie(&self, cart: &Cart) -> Option<HeaderValue> {
+        self.remember(cookies::CART, &cart.write())
+    }
+
+    fn remember(&self, name: &str, value: &str) -> Option<HeaderValue> {
+        cookies::set(name, value, "/", Some(REMEMBERED_S), self.scheme)
+    }
+
+    /// The cookie that carries what was sent to the pages of its receipt.
+    pub fn sent_cookie(&self, accepted: &Accepted) -> Option<HeaderValue> {
+        let path = receipts::path(&accepted.receipt);
+        let kept = Some(receipts::SENT_KEPT_S);
+        cookies::set(cookies::SENT, &accepted.json, &path, kept, self.scheme)
     }
 
     /// What the page's tracker has to know, where the page is a page view.
@@ -131,16 +155,6 @@ impl Visitor {
     pub fn name(&self) -> Option<String> {
         self.username.as_ref().map(ToString::to_string)
     }
-}
-
-/// The cookie that remembers a name.
-pub fn username_cookie(name: &Username) -> Option<HeaderValue> {
-    cookies::set(cookies::USERNAME, name.as_str(), "/", Some(REMEMBERED_S))
-}
-
-/// The cookie that carries a cart.
-pub fn cart_cookie(cart: &Cart) -> Option<HeaderValue> {
-    cookies::set(cookies::CART, &cart.write(), "/", Some(REMEMBERED_S))
 }
 
 /// A click of the shop with a form's own id, so that the form sent twice is one click.
@@ -170,6 +184,7 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
                 }),
             staff: Verdict::of(&parts.extensions).is_ok(),
             view: View::None,
+            scheme: Scheme::of(&parts.extensions),
             visit: Visit::of(headers),
             sender: Sender::of(&parts.extensions),
             host: text(headers, header::HOST.as_str()).map(str::to_owned),
@@ -258,6 +273,34 @@ mod tests {
         let url = visitor.on_this_page(event_type).url.unwrap();
         assert_eq!(url.contains("ann"), followed);
         assert_eq!(visitor.session_cookie().is_some(), followed);
+    }
+
+    #[rstest]
+    #[case(Scheme::Http, "http://shop.example/cart?a=b", "")]
+    #[case(Scheme::Https, "https://shop.example/cart?a=b", "; Secure")]
+    #[tokio::test]
+    async fn an_address_is_the_one_that_the_visitor_sees(
+        #[case] scheme: Scheme,
+        #[case] url: &str,
+        #[case] end: &str,
+    ) {
+        let request = axum::http::Request::get("/cart?a=b")
+            .header("host", "shop.example")
+            .extension(scheme);
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        let Ok(visitor) = Visitor::from_request_parts(&mut parts, &()).await;
+        let view = visitor.on_this_page("page_view");
+        assert_eq!(view.url.as_deref(), Some(url));
+        let name = Username::parse("Ann").unwrap();
+        for cookie in [
+            visitor.session_cookie(),
+            visitor.username_cookie(&name),
+            visitor.cart_cookie(&visitor.cart),
+        ] {
+            let cookie = cookie.unwrap();
+            let (_, after) = cookie.to_str().unwrap().split_once("SameSite=Lax").unwrap();
+            assert_eq!(after, end);
+        }
     }
 
     #[rstest]

@@ -19,7 +19,7 @@ const DISCARDED_MAX_BYTES: u64 = 4 << 20;
 
 /// Why there is no body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BodyError {
+pub enum BodyError {
     /// More bytes than allowed.
     TooLarge,
     /// Not all of it came in time.
@@ -28,8 +28,11 @@ pub(super) enum BodyError {
     Broken,
 }
 
-/// Reads a body of at most `max` bytes.
-pub(super) async fn read(body: Body, max: usize) -> Result<Bytes, BodyError> {
+/// Reads a body of at most `max` bytes. Waits for ten seconds at most, from its beginning to its end.
+///
+/// # Errors
+/// Why there is none.
+pub async fn read(body: Body, max: usize) -> Result<Bytes, BodyError> {
     match tokio::time::timeout(TIME_MAX, read_slowly(body, max)).await {
         Ok(read) => read,
         Err(_) => Err(BodyError::Stalled),

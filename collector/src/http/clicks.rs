@@ -100,7 +100,7 @@ pub(super) fn read_one(collector: &Collector, counter: Counter) -> Response {
 /// The totals of this moment, of which nobody should keep a copy.
 fn totals(collector: &Collector, answer: impl FnOnce(Clicks) -> Response) -> Response {
     let Some(clicks) = collector.clicks() else {
-        return Refused::Unavailable(RETRY_AFTER).problem();
+        return Refused::Unavailable(RETRY_AFTER).problem_of_a_look();
     };
     let mut answer = answer(clicks);
     let not_kept = HeaderValue::from_static("no-store");

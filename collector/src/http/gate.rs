@@ -6,11 +6,11 @@ use super::body::{self, BATCH_MAX_BYTES};
 use super::cors::Origins;
 use super::keys::WriteKeys;
 use super::privacy::{self, Unknown};
-use super::reply::Refused;
+use super::scheme::Scheme;
 use super::senders::Senders;
 use super::settings::HttpSettings;
 use super::visit::{Offered, Visit};
-use super::{track, v1};
+use super::{scheme, track, v1};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
@@ -41,6 +41,11 @@ impl Gate {
         self.senders.limits().of_addresses()
     }
 
+    /// Whether it counts that somebody does not want to be followed.
+    pub const fn respects_dnt(&self) -> bool {
+        self.respect_dnt
+    }
+
     /// Whether who sends this is to remain unknown.
     fn spares(&self, headers: &HeaderMap) -> bool {
         self.respect_dnt && privacy::wants_to_be_unknown(headers)
@@ -49,6 +54,7 @@ impl Gate {
     /// Lets a request carry what is known of its sender, and whether that is to be forgotten.
     fn learn(&self, request: &mut Request) {
         address::learn(request, self.senders.proxies());
+        scheme::learn(request, self.senders.proxies());
         if self.spares(request.headers()) {
             request.extensions_mut().insert(Unknown);
         }
@@ -59,7 +65,9 @@ impl Gate {
     fn visit(&self, request: &Parts) -> Option<Offered> {
         let site = request.headers.get("sec-fetch-site");
         let ours = request.method == Method::POST && site.is_some_and(|site| site == "same-origin");
-        (ours && !self.spares(&request.headers)).then(|| Offered::new(Visit::of(&request.headers)))
+        let scheme = Scheme::of(&request.extensions);
+        (ours && !self.spares(&request.headers))
+            .then(|| Offered::new(Visit::of(&request.headers), scheme))
     }
 }
 
@@ -107,8 +115,7 @@ pub(super) async fn senders(
 ) -> Response {
     if matches!(*request.method(), Method::POST | Method::PUT) {
         let address = ClientAddress::of(request.extensions());
-        if let Err(wait) = gate.senders.limits().address(address) {
-            let refused = Refused::TooMany(wait);
+        if let Err(refused) = gate.senders.admit(address) {
             let (parts, rest) = request.into_parts();
             // A client that is still sending when the connection closes does not hear the answer.
             let _ = body::read(rest, BATCH_MAX_BYTES).await;

@@ -7,7 +7,7 @@
 //! (`body`), what a client's id and time mean (`id`, `time`), what a request tells of the visitor (`visitor`),
 //! such as on which [`visit`] that is, and what of it is not kept (`privacy`), how a draft is kept and perhaps
 //! waited for (`keep`) and the shape of an answer (`reply`). Before all of them stands
-//! the `gate`, which knows whose request it is (`address`), which pages may send (`cors`), which `keys`
+//! the `gate`, which knows whose request it is (`address`) and how it came (`scheme`), which pages may send (`cors`), which `keys`
 //! open, and how many are too many (`limit`), as [`settings`] say. [`serve`] has patience with clients, and
 //! [`alone`] is the process that serves nothing else. `docs` describes all of it from what stands at the handlers.
 
@@ -29,6 +29,7 @@ mod privacy;
 #[cfg(any(test, fuzzing))]
 pub mod probes;
 mod reply;
+mod scheme;
 mod senders;
 pub mod serve;
 pub mod settings;
@@ -40,7 +41,10 @@ pub mod visit;
 mod visitor;
 
 pub use address::ClientAddress;
+pub use body::{BodyError, read as read_body};
 pub use privacy::Sender;
+pub use reply::Refused;
+pub use scheme::Scheme;
 pub use senders::Senders;
 pub use settings::HttpSettings;
 pub use visit::Visit;
@@ -100,7 +104,7 @@ fn routes(collector: Collector, gate: Arc<Gate>) -> Router {
 
 /// The shop with the collector's addresses beside its own. None of the shop's layers applies to them;
 /// `GET /` stays the shop's, but for programs that ask it for JSON, which is their health check. The shop's
-/// requests carry a [`ClientAddress`], too.
+/// requests carry a [`ClientAddress`] and a [`Scheme`], too.
 pub fn mount(
     shop: Router,
     collector: Collector,

@@ -90,7 +90,7 @@ fn allow(methods: &'static str, mut answer: Response) -> Response {
 
 /// Why nothing was kept, as a status; the words are the contract's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
+pub enum Refused {
     /// 400: tried again, it will be refused again.
     Invalid,
     /// 401: the write key is missing or wrong.
@@ -157,9 +157,18 @@ impl Refused {
         self.with_retry_after(problem(self.status(), Some(self.words())))
     }
 
+    /// The same to whoever only looks: there is nothing that was not kept, so it is not counted.
+    pub(super) fn problem_of_a_look(self) -> Response {
+        self.later(problem(self.status(), Some(self.words())))
+    }
+
     /// Counts a refusal's answer, and adds `Retry-After` where it makes sense.
-    pub fn with_retry_after(self, mut answer: Response) -> Response {
+    pub fn with_retry_after(self, answer: Response) -> Response {
         self.count();
+        self.later(answer)
+    }
+
+    fn later(self, mut answer: Response) -> Response {
         if let Self::Unavailable(after) | Self::TooMany(after) = self {
             let seconds = HeaderValue::from(after.as_secs().max(1));
             answer.headers_mut().insert(header::RETRY_AFTER, seconds);

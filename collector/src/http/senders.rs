@@ -36,6 +36,14 @@ impl Senders {
         &self.0.proxies
     }
 
+    /// One more request over HTTP, from this address.
+    ///
+    /// # Errors
+    /// When to come again, if there were too many; to be counted by whoever answers so.
+    pub fn admit(&self, address: Option<IpAddr>) -> Result<(), Refused> {
+        self.limits().address(address).map_err(Refused::TooMany)
+    }
+
     /// One more request over another protocol than HTTP, from the other end of a connection or from whom a
     /// proxy of ours names there.
     ///

@@ -14,7 +14,7 @@ pub struct HttpSettings {
     /// Which sites' pages may.
     #[command(flatten)]
     pub cors: CorsSettings,
-    /// Whose word on a client's address counts.
+    /// Whose word on a client's address, and on how it came, counts.
     #[command(flatten)]
     pub proxies: ProxySettings,
     /// How many requests are too many.
@@ -59,10 +59,10 @@ pub struct CorsSettings {
     pub cors_origins: Origins,
 }
 
-/// Whose word on a client's address counts.
+/// Whose word on a client counts.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ProxySettings {
-    /// Networks of our own proxies: what they write into `X-Forwarded-For` is believed, from anybody else it is not.
+    /// Networks of our own proxies: what they write into `X-Forwarded-For` and `X-Forwarded-Proto` is believed, from anybody else it is not.
     #[arg(
         long,
         env = "TRUSTED_PROXIES",
@@ -75,7 +75,7 @@ pub struct ProxySettings {
 /// How many requests are too many.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct LimitSettings {
-    /// The most requests and gRPC calls with events a second from one address (an IPv6 network of 64 bits counts as one); 0 for any number.
+    /// The most requests and gRPC calls with events, and forms of the shop, a second from one address (an IPv6 network of 64 bits counts as one); 0 for any number.
     #[arg(
         long,
         env = "RATE_LIMIT_ADDRESS",
@@ -99,7 +99,7 @@ pub struct PrivacySettings {
     /// Keep only the network of a visitor's address: 24 bits of IPv4, 48 of IPv6.
     #[arg(long, env = "TRUNCATE_IP", value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub truncate_ip: bool,
-    /// Keep nothing that tells who it was of events sent with `DNT: 1` or `Sec-GPC: 1`, but the name for which something is put into the shop's cart; they still count.
+    /// Keep nothing that tells who it was of events sent with `DNT: 1` or `Sec-GPC: 1`, but the name for which something is put into the shop's cart; they still count. `tracker.js` then keeps nothing in such a browser.
     #[arg(long, env = "RESPECT_DNT", value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub respect_dnt: bool,
 }

@@ -1,8 +1,12 @@
 //! `GET /tracker.js`: the script for other people's pages, small enough not to be noticed.
 //!
-//! It is written once, with comments, in `assets/tracker.js`; what is handed out is the same without them.
+//! It is written once, with comments, in `assets/tracker.js`; what is handed out is the same without them. Where
+//! `RESPECT_DNT` is set, it is told so, and heeds by itself what its visitor's browser says: every visitor gets
+//! the same bytes, so that any cache may keep them.
 
+use super::Doors;
 use axum::body::{Body, Bytes};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use flate2::Compression;
@@ -17,7 +21,14 @@ const SOURCE: &str = include_str!("../../assets/tracker.js");
 /// An hour: a page does not ask at every view, and a mended script is everywhere soon.
 const KEPT: HeaderValue = HeaderValue::from_static("public, max-age=3600");
 
+/// The line of the script that is another one where `RESPECT_DNT` is set, and how it is then.
+const RESPECTFUL: [&str; 2] = ["const respectful = false;", "const respectful = true;"];
+
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(SOURCE));
+static RESPECTFUL_SCRIPT: LazyLock<Script> = LazyLock::new(|| {
+    let [not, so] = RESPECTFUL;
+    Script::new(&SOURCE.replace(not, so))
+});
 
 /// The script as it is handed out.
 struct Script {
@@ -69,15 +80,22 @@ fn pack(bytes: &[u8]) -> std::io::Result<Bytes> {
         (status = 304, description = "It is what `If-None-Match` says")
     )
 )]
-pub(super) async fn get(asked: HeaderMap) -> Response {
-    let script = &*SCRIPT;
+pub(super) async fn get(State(doors): State<Doors>, asked: HeaderMap) -> Response {
+    if doors.gate.respects_dnt() {
+        answer(&RESPECTFUL_SCRIPT, &asked)
+    } else {
+        answer(&SCRIPT, &asked)
+    }
+}
+
+fn answer(script: &Script, asked: &HeaderMap) -> Response {
     let mut headers = HeaderMap::new();
     headers.insert(header::CACHE_CONTROL, KEPT);
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     if let Ok(tag) = HeaderValue::from_str(&script.tag) {
         headers.insert(header::ETAG, tag);
     }
-    if has(&asked, header::IF_NONE_MATCH, |tag| {
+    if has(asked, header::IF_NONE_MATCH, |tag| {
         tag == script.tag || tag == "*"
     }) {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
@@ -95,7 +113,7 @@ pub(super) async fn get(asked: HeaderMap) -> Response {
         "cross-origin-resource-policy",
         HeaderValue::from_static("cross-origin"),
     );
-    let takes_gzip = has(&asked, header::ACCEPT_ENCODING, is_gzip);
+    let takes_gzip = has(asked, header::ACCEPT_ENCODING, is_gzip);
     let body = match &script.packed {
         Some(packed) if takes_gzip => {
             let gzip = HeaderValue::from_static("gzip");
@@ -138,16 +156,30 @@ mod tests {
         for (name, value) in lines {
             headers.append(*name, value.parse().unwrap());
         }
-        let (parts, body) = get(headers).await.into_parts();
+        let (parts, body) = answer(&SCRIPT, &headers).into_parts();
         let bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap();
         (Response::from_parts(parts, Body::empty()), bytes.to_vec())
     }
 
     #[test]
     fn the_script_is_at_most_3_kb_on_the_wire() {
-        let packed = SCRIPT.packed.as_ref().unwrap().len();
-        println!("{} bytes, packed {packed}", SCRIPT.plain.len());
-        assert!(packed <= MAX_BYTES, "{packed} bytes");
+        for script in [&*SCRIPT, &*RESPECTFUL_SCRIPT] {
+            let packed = script.packed.as_ref().unwrap().len();
+            println!("{} bytes, packed {packed}", script.plain.len());
+            assert!(packed <= MAX_BYTES, "{packed} bytes");
+        }
+    }
+
+    #[test]
+    fn the_script_that_respects_who_asks_for_it_differs_in_one_line() {
+        let text = |script: &Script| String::from_utf8(script.plain.to_vec()).unwrap();
+        let (plain, respectful) = (text(&SCRIPT), text(&RESPECTFUL_SCRIPT));
+        assert_eq!(plain.lines().count(), respectful.lines().count());
+        let lines = plain.lines().zip(respectful.lines());
+        let other: Vec<_> = lines.filter(|(one, other)| one != other).collect();
+        let [not, so] = RESPECTFUL;
+        assert_eq!(other, [(not, so)]);
+        assert_ne!(SCRIPT.tag, RESPECTFUL_SCRIPT.tag, "so that caches notice");
     }
 
     #[test]

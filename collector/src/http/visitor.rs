@@ -81,6 +81,7 @@ pub fn user_agent(headers: &HeaderMap) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::scheme::Scheme;
     use super::super::visit::Visit;
     use super::*;
     use axum::http::Request;
@@ -93,7 +94,7 @@ mod tests {
     fn parts(lines: &[(&str, &str)], is_new: bool) -> Parts {
         let mut request = Request::post("/event")
             .extension(ClientAddress([10, 0, 0, 1].into()))
-            .extension(Offered::new(Visit { id: OURS, is_new }));
+            .extension(Offered::new(Visit::known_as(OURS, is_new), Scheme::Http));
         for (name, value) in lines {
             request = request.header(*name, *value);
         }

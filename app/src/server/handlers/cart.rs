@@ -6,12 +6,11 @@ use crate::components::receipt::receipt as receipt_markup;
 use crate::pages::cart::{CartView, cart as content};
 use crate::pages::shop::ShopView;
 use crate::server::cart::{CAPACITY, Cart};
-use crate::server::cookies::{self, SENT};
 use crate::server::form::{Form, new_token};
 use crate::server::receipts;
 use crate::server::render::{fragment, frame, page, with_cookies};
 use crate::server::state::Shop;
-use crate::server::visitor::{Visitor, cart_cookie, once};
+use crate::server::visitor::{Visitor, once};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -122,10 +121,9 @@ async fn added(
     let receipt = accepted.receipt;
     let mut cart = visitor.cart.clone();
     cart.add(receipt.event_id, choice);
-    let path = receipts::path(&receipt);
     let cookies = [
-        cart_cookie(&cart),
-        cookies::set(SENT, &accepted.json, &path, Some(receipts::SENT_KEPT_S)),
+        visitor.cart_cookie(&cart),
+        visitor.sent_cookie(&accepted),
         visitor.session_cookie(),
     ];
     let answer = match shape {

@@ -4,12 +4,11 @@ use super::{not_accepted, see, with_retry_after};
 use crate::components::notice::Notice;
 use crate::pages::thanks::thanks as content;
 use crate::server::cart::Cart;
-use crate::server::cookies::{self, SENT};
 use crate::server::form::Form;
 use crate::server::receipts;
 use crate::server::render::{frame, page, with_cookies};
 use crate::server::state::Shop;
-use crate::server::visitor::{Visitor, cart_cookie, once};
+use crate::server::visitor::{Visitor, once};
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
@@ -33,7 +32,6 @@ pub async fn buy(State(shop): State<Shop>, visitor: Visitor, body: Bytes) -> Res
             let mut left = visitor.cart.clone();
             left.remove(&shown);
             let receipt = accepted.receipt;
-            let path = receipts::path(&receipt);
             let thanks = format!(
                 "/thanks?id={}&{}",
                 receipt.event_id,
@@ -42,8 +40,8 @@ pub async fn buy(State(shop): State<Shop>, visitor: Visitor, body: Bytes) -> Res
             with_cookies(
                 see(&thanks),
                 [
-                    cart_cookie(&left),
-                    cookies::set(SENT, &accepted.json, &path, Some(receipts::SENT_KEPT_S)),
+                    visitor.cart_cookie(&left),
+                    visitor.sent_cookie(&accepted),
                     visitor.session_cookie(),
                 ],
             )

@@ -4,7 +4,7 @@ use crate::pages::hello::{HelloView, hello};
 use crate::server::form::Form;
 use crate::server::render::{page, with_cookies};
 use crate::server::state::Shop;
-use crate::server::visitor::{Visitor, username_cookie};
+use crate::server::visitor::Visitor;
 use crate::{address, components::shell::Frame};
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
@@ -47,7 +47,7 @@ pub async fn answer(State(shop): State<Shop>, visitor: Visitor, body: Bytes) -> 
     match name {
         Ok(name) => with_cookies(
             super::see(&address::shop(&choice)),
-            [username_cookie(&name), visitor.session_cookie()],
+            [visitor.username_cookie(&name)],
         ),
         Err(error) => {
             let view = HelloView {

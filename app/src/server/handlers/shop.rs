@@ -5,7 +5,7 @@ use crate::address;
 use crate::components::notice::Notice;
 use crate::pages::shop::{ShopView, shop as content};
 use crate::server::form::{Form, new_token};
-use crate::server::render::{frame, page};
+use crate::server::render::{frame, page, with_cookies};
 use crate::server::state::Shop;
 use crate::server::visitor::{Visitor, once};
 use axum::extract::{RawQuery, State};
@@ -77,6 +77,7 @@ fn show_options(shop: &Shop, visitor: &Visitor, form: &Form, token: Uuid) -> Res
     let new_style = choice
         .style
         .filter(|style| style.label() != style_before && !visitor.unseen);
+    let next = super::see(&address::shop(&choice));
     if let (Some(style), Some(username)) = (new_style, &visitor.username) {
         let look = Choice {
             category: Some(style.category()),
@@ -87,6 +88,7 @@ fn show_options(shop: &Shop, visitor: &Visitor, form: &Form, token: Uuid) -> Res
         let draft = visitor.on_the_page_before(EventType::ITEM_CLICK);
         // The visitor asked to see options and gets them; the click is not claimed anywhere.
         shop.views.record_unwaited(once(id, Some(choice), draft));
+        return with_cookies(next, [visitor.session_cookie()]);
     }
-    super::see(&address::shop(&choice))
+    next
 }

@@ -10,7 +10,7 @@ use crate::server::visitor::Visitor;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Extension, FromRequestParts as _, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
@@ -96,12 +96,7 @@ pub async fn ask(
 }
 
 /// `POST /staff`: signs in whoever knows the token.
-pub async fn sign_in(
-    State(shop): State<Shop>,
-    visitor: Visitor,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+pub async fn sign_in(State(shop): State<Shop>, visitor: Visitor, body: Bytes) -> Response {
     let form = Form::parse(&body);
     if !shop.staff.is_token(form.get("token").unwrap_or_default()) {
         tokio::time::sleep(AFTER_A_WRONG_ONE).await;
@@ -111,17 +106,14 @@ pub async fn sign_in(
         let view = StaffView::SignIn { wrong: true };
         return show(&shop, &visitor, StatusCode::UNAUTHORIZED, view);
     }
-    // A browser says from which kind of page it posts.
-    let secure = headers
-        .get(header::ORIGIN)
-        .is_some_and(|origin| origin.as_bytes().starts_with(b"https://"));
-    let cookie = shop.staff.sign_in_cookie(Utc::now().timestamp(), secure);
+    let now_s = Utc::now().timestamp();
+    let cookie = shop.staff.sign_in_cookie(now_s, visitor.scheme);
     with_cookies(see("/pipeline"), [cookie])
 }
 
 /// `POST /staff/out`: forgets the sign-in.
-pub async fn sign_out() -> Response {
-    with_cookies(see("/staff"), [sign_out_cookie()])
+pub async fn sign_out(visitor: Visitor) -> Response {
+    with_cookies(see("/staff"), [sign_out_cookie(visitor.scheme)])
 }
 
 fn show(shop: &Shop, visitor: &Visitor, status: StatusCode, view: StaffView) -> Response {
