@@ -5,7 +5,8 @@
 //! own on the drill's own servers, with two apps and two consumers in their places, [`slot`]), clients send
 //! ([`load`]) what the seed decides ([`deed`]) to both front doors ([`door`]) and write down every acknowledgement
 //! ([`ledger`]), the fault happens ([`cases`]) while somebody looks at the leases ([`watch`]) and, where a process may
-//! come back from the dead, at who writes ([`writes`]); when all is quiet the database is read ([`books`]) and compared with what the clients heard ([`reconcile`]). Then the [`table`].
+//! come back from the dead, at who writes ([`writes`]); when all is quiet the database is read ([`books`]) and compared
+//! with what the clients heard ([`reconcile`]). Then the [`table`].
 //!
 //! The judge is apart from what it judges: the clients' own files on one side, plain SQL over the rows on
 //! the other; the collectors' reports are one more witness.

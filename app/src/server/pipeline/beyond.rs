@@ -36,12 +36,12 @@ pub struct Beyond {
 impl Beyond {
     /// Notes what both sides told last.
     pub fn note(&mut self, stored: Heard, end: Heard) {
-        match self.stored.back() {
+        let last = self.stored.back().copied();
+        if last.is_some_and(|last| stored.offset < last.offset) {
             // An operator moved it: what was seen before tells nothing.
-            Some(last) if stored.offset < last.offset => *self = Self::default(),
-            _ => {}
+            *self = Self::default();
         }
-        if self.stored.back().is_none_or(|last| stored.at > last.at) {
+        if last.is_none_or(|last| stored.at > last.at) {
             self.stored.push_back(stored);
         }
         while self.stored.len() > MOST || self.stored.get(1).is_some_and(|next| next.at <= end.at) {
@@ -49,7 +49,10 @@ impl Beyond {
         }
         let known = self.stored.front().filter(|known| known.at <= end.at);
         if let Some(known) = known {
-            let first = self.looks.map_or(end.at, |(first, _)| first);
+            let before = self
+                .looks
+                .filter(|(_, newest)| end.at.saturating_duration_since(*newest) < FRESH);
+            let first = before.map_or(end.at, |(first, _)| first);
             self.looks = (known.offset > end.offset).then_some((first, end.at));
         }
     }
@@ -67,9 +70,11 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
-    /// At so many milliseconds: what was told by then, with its own time. Returns for how long it holds at the last
-    /// of these moments, in milliseconds.
-    fn held(moments: &[(u64, (u64, i64), (u64, i64))]) -> Option<u128> {
+    /// A moment, and what was told by then: a stored offset and an end, each with its own time. All in milliseconds.
+    type Moment = (u64, (u64, i64), (u64, i64));
+
+    /// For how long it holds at the last of these moments, in milliseconds.
+    fn held(moments: &[Moment]) -> Option<u128> {
         let begun = Instant::now();
         let at = |ms| begun + Duration::from_millis(ms);
         let heard = |(ms, offset)| Heard { at: at(ms), offset };
@@ -106,11 +111,14 @@ mod tests {
     #[case::and_begins_anew(&[
         (1000, (700, 50), (800, 40)), (2000, (1700, 50), (1800, 51)), (3000, (2700, 60), (2800, 51)),
     ], Some(200))]
+    #[case::and_also_after_nobody_has_told_for_a_while(&[
+        (1000, (700, 50), (800, 40)), (9000, (8700, 50), (8800, 40)),
+    ], Some(200))]
     #[case::an_operator_moved_the_offset(&[
         (1000, (700, 50), (800, 40)), (2000, (1700, 0), (1600, 40)),
     ], None)]
     fn only_an_end_that_was_asked_for_after_the_offset_was_known_tells(
-        #[case] moments: &[(u64, (u64, i64), (u64, i64))],
+        #[case] moments: &[Moment],
         #[case] wanted: Option<u128>,
     ) {
         assert_eq!(held(moments), wanted);

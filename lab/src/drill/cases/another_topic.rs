@@ -14,7 +14,7 @@ use std::time::Duration;
 /// Records that retention takes before they were read.
 const TAKEN: i64 = 5;
 /// How long an app's page may take to be red.
-const RED: Duration = Duration::from_secs(10);
+const RED: Duration = Duration::from_secs(15);
 
 pub async fn run(scene: &mut Scene<'_>) -> anyhow::Result<()> {
     match scene.size {
