@@ -55,22 +55,20 @@ async fn consumed(store: &Store, place: Place) {
     let Place::Kafka { partition, offset } = place else {
         panic!("it is not in Kafka");
     };
-    consumed_before(store, partition, NextOffset(offset + 1)).await;
+    consumed_before(store, vec![(partition, NextOffset(offset + 1))]).await;
 }
 
-/// The consumer has dealt with everything in this partition before this place.
-async fn consumed_before(store: &Store, partition: i32, next: NextOffset) {
+/// The consumer has dealt with everything before these places.
+async fn consumed_before(store: &Store, next: Vec<(i32, NextOffset)>) {
     let key = PartitionKey {
         topic: TOPIC.into(),
-        partition,
+        partition: next[0].0,
     };
     let holder = Holder {
         owner: "test".into(),
         cluster_id: "cluster".into(),
     };
-    let first = FirstContact {
-        lows: vec![(partition, next)],
-    };
+    let first = FirstContact { lows: next };
     store.acquire(&key, &holder, &first).await.unwrap();
 }
 
@@ -283,9 +281,8 @@ async fn every_address_of_events_can_be_waited_at(pool: PgPool) {
     assert!(unread.iter().all(|(_, stored, _)| !stored), "{unread:?}");
 
     // As if the consumer were always there first.
-    for partition in 0..PARTITIONS {
-        consumed_before(&store, partition, NextOffset(1_000)).await;
-    }
+    let far = (0..PARTITIONS).map(|partition| (partition, NextOffset(1_000)));
+    consumed_before(&store, far.collect()).await;
     let read = tell_everywhere(&router, &channel).await;
     assert!(read.iter().all(|(_, stored, _)| *stored), "{read:?}");
 
