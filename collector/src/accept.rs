@@ -14,14 +14,13 @@ use crate::producer::{Producer, ProducerSettings, QueueFull};
 use crate::reach::Reach;
 use crate::record::Record;
 use crate::report::Reporter;
-use crate::request::{Delivered, QueueLimits};
+use crate::request::{Delivered, QueueLimits, never};
 use crate::spool::{Spool, SpoolSettings, SpoolState, drain};
 use crate::stored::{Desk, Waited};
 use crate::tally::Totals;
 use crate::telemetry::METERS;
 use domain::receipt::{Place, Receipt};
 use domain::{LastSeen, Reject, Source};
-use rdkafka::error::RDKafkaErrorCode;
 use service::health::Health;
 use service::outage::Outage;
 use service::settings::KafkaSettings;
@@ -454,15 +453,6 @@ impl Collector {
             let _ = tokio::time::timeout(limit, task).await;
         }
     }
-}
-
-/// Whether Kafka will not take this message later either: in the spool it would stop all behind it. Nothing
-/// that was checked here is so, unless the topic's own limits are lower than ours.
-const fn never(code: RDKafkaErrorCode) -> bool {
-    matches!(
-        code,
-        RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidRecord
-    )
 }
 
 const fn in_kafka(at: Delivered) -> Place {

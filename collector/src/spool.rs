@@ -171,7 +171,7 @@ impl Spool {
             format!("cannot read the spool in {path} (SPOOL_DIR); move it away to begin a new one")
         })?;
         let next = found.highest.max(progress.cursor.segment) + 1;
-        let book = Book::new(settings.max_bytes, progress, found.segments, &found.waiting);
+        let book = Book::new(settings.max_bytes, progress, found.segments);
         if book.waiting_events() > 0 {
             tracing::info!(
                 events = book.waiting_events(),
@@ -205,7 +205,7 @@ impl Spool {
             works,
             room: Arc::new(Semaphore::new(PENDING_BYTES)),
             writer: Mutex::new(Some(writer)),
-            found: found.waiting.clicks,
+            found: found.clicks,
         })
     }
 

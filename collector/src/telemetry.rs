@@ -109,6 +109,15 @@ const SPOOL_DAMAGED: Metric = Metric::counter(
     Unit::Count,
     "Files of the spool in which something could not be read: acknowledged events may be lost",
 );
+const SPOOL_LOST: Metric = Metric::counter(
+    "collector_spool_lost_events_total",
+    Unit::Count,
+    "Events that were acknowledged by the spool and will not come to Kafka: they cannot be read any more, or Kafka never takes them",
+)
+.by(&[Label {
+    name: "reason",
+    values: &["unreadable", "refused"],
+}]);
 
 const COUNTERS_AGE: Metric = Metric::gauge(
     "collector_counters_age_seconds",
@@ -117,7 +126,7 @@ const COUNTERS_AGE: Metric = Metric::gauge(
 );
 
 /// Everything that is measured here.
-pub(crate) const METRICS: [Metric; 16] = [
+pub(crate) const METRICS: [Metric; 17] = [
     ACCEPTED,
     ACKNOWLEDGE,
     REFUSED,
@@ -133,6 +142,7 @@ pub(crate) const METRICS: [Metric; 16] = [
     SPOOL_OLDEST,
     SPOOL_SYNC,
     SPOOL_DAMAGED,
+    SPOOL_LOST,
     COUNTERS_AGE,
 ];
 
@@ -166,6 +176,7 @@ pub(crate) struct Meters {
     pub spool_oldest: Gauge,
     pub spool_sync: Histogram,
     pub spool_damaged: Counter,
+    pub spool_lost: Counters,
     pub counters_age: Gauge,
     /// By the error's number, as they come.
     produce_errors: Mutex<HashMap<i32, Counter>>,
@@ -188,6 +199,7 @@ impl Meters {
             spool_oldest: SPOOL_OLDEST.to_gauge(&[]),
             spool_sync: SPOOL_SYNC.to_histogram(&[]),
             spool_damaged: SPOOL_DAMAGED.to_counter(&[]),
+            spool_lost: SPOOL_LOST.to_counters(),
             counters_age: COUNTERS_AGE.to_gauge(&[]),
             produce_errors: Mutex::default(),
         }
