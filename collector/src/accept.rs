@@ -9,6 +9,7 @@ use crate::counters::{Clicks, Counter, Counters, Problem};
 use crate::detour::{Detour, Way};
 use crate::draft::Draft;
 use crate::enrich::{Stamp, enrich};
+use crate::intake::{Intake, IntakeLimits};
 use crate::message::Message;
 use crate::producer::{Producer, ProducerSettings, QueueFull};
 use crate::reach::Reach;
@@ -47,6 +48,8 @@ pub struct CollectorSettings {
     /// How much may wait for Kafka before what comes is spooled or, without a spool, a sender hears
     /// [`AcceptError::Overloaded`].
     pub queue: QueueLimits,
+    /// How much may be read and kept at a time before what comes over HTTP or gRPC is refused unread.
+    pub intake: IntakeLimits,
     /// Where events are kept that Kafka cannot take now; without, they are refused.
     pub spool: Option<SpoolSettings>,
     /// Whether only the network of a visitor's address is kept.
@@ -57,13 +60,14 @@ pub struct CollectorSettings {
 }
 
 impl CollectorSettings {
-    /// The settings with every default: 2 s to be acknowledged, the default queue, no spool, visitors'
+    /// The settings with every default: 2 s to be acknowledged, the default queue and intake, no spool, visitors'
     /// whole addresses, and nobody else who asks Postgres.
     pub fn new(kafka: KafkaSettings) -> Self {
         Self {
             kafka,
             ack_timeout: Duration::from_secs(2),
             queue: QueueLimits::default(),
+            intake: IntakeLimits::default(),
             spool: None,
             truncate_ip: false,
             postgres: Arc::new(Outage::new("Postgres")),
@@ -136,6 +140,7 @@ struct Inner {
     clock: Clock,
     producer: Arc<Producer>,
     detour: Arc<Detour>,
+    intake: Arc<Intake>,
     spool: Option<Arc<Spool>>,
     /// None without a database.
     desk: Option<Desk>,
@@ -198,6 +203,11 @@ impl Collector {
             shutdown.clone(),
         )?);
         let detour = Arc::new(Detour::default());
+        let intake = Arc::new(Intake::new(settings.intake));
+        tokio::spawn({
+            let (intake, shutdown) = (Arc::clone(&intake), shutdown.clone());
+            async move { shutdown.run_until_cancelled(intake.watch()).await }
+        });
         let stop = shutdown.child_token();
         let draining = spool.clone().map(|spool| {
             let (part, stopped) = (health.part("spool"), stop.clone());
@@ -237,6 +247,7 @@ impl Collector {
             clock: Clock::default(),
             producer,
             detour,
+            intake,
             spool,
             desk,
             counters,
@@ -421,6 +432,11 @@ impl Collector {
     /// This run's id, as every event that it accepts carries it.
     pub fn boot(&self) -> Uuid {
         self.0.boot
+    }
+
+    /// Where whoever reads a body asks for room first.
+    pub(crate) fn intake(&self) -> &Intake {
+        &self.0.intake
     }
 
     /// Whether only the network of an address is kept.

@@ -2,6 +2,7 @@
 
 mod brokers;
 
+use crate::intake::BUSY;
 use brokers::BROKER_ERRORS;
 pub(crate) use brokers::{Brokers, EVERY_MS};
 use domain::Source;
@@ -37,7 +38,7 @@ const REFUSED: Metric = Metric::counter(
 const HTTP_REFUSED: Metric = Metric::counter(
     "collector_http_refused_requests_total",
     Unit::Count,
-    "Requests over HTTP of which nothing was kept, also those that could not be read; and calls of gRPC beyond the limit",
+    "Requests over HTTP of which nothing was kept, also those that could not be read; and calls of gRPC beyond the limit, or for which there was no room",
 )
 .by(&[Label {
     name: "reason",
@@ -49,8 +50,24 @@ const HTTP_REFUSED: Metric = Metric::counter(
         "unsupported",
         "too_many",
         "unavailable",
+        BUSY,
     ],
 }]);
+const INTAKE_BYTES: Metric = Metric::gauge(
+    "collector_intake_bytes",
+    Unit::Bytes,
+    "Memory that is set aside for requests which are being read and kept",
+);
+const INTAKE_MAX_BYTES: Metric = Metric::gauge(
+    "collector_intake_max_bytes",
+    Unit::Bytes,
+    "The most of it (`INTAKE_MAX_BYTES`); what finds no room is refused as busy",
+);
+const CONNECTIONS: Metric = Metric::gauge(
+    "collector_connections",
+    Unit::Count,
+    "Open connections over HTTP and gRPC",
+);
 const PRODUCE_ERRORS: Metric = Metric::counter(
     "collector_produce_errors_total",
     Unit::Count,
@@ -126,11 +143,14 @@ const COUNTERS_AGE: Metric = Metric::gauge(
 );
 
 /// Everything that is measured here.
-pub(crate) const METRICS: [Metric; 17] = [
+pub(crate) const METRICS: [Metric; 20] = [
     ACCEPTED,
     ACKNOWLEDGE,
     REFUSED,
     HTTP_REFUSED,
+    INTAKE_BYTES,
+    INTAKE_MAX_BYTES,
+    CONNECTIONS,
     PRODUCE_ERRORS,
     BROKER_ERRORS,
     SPOOLED,
@@ -167,6 +187,9 @@ pub(crate) struct Meters {
     pub acknowledge: Histogram,
     pub refused: Counters,
     pub http_refused: Counters,
+    pub intake_bytes: Gauge,
+    pub intake_max_bytes: Gauge,
+    pub connections: Gauge,
     pub spooled: Counter,
     pub drained: Counter,
     pub spool_refused: Counters,
@@ -190,6 +213,9 @@ impl Meters {
             acknowledge: ACKNOWLEDGE.to_histogram(&[]),
             refused: REFUSED.to_counters(),
             http_refused: HTTP_REFUSED.to_counters(),
+            intake_bytes: INTAKE_BYTES.to_gauge(&[]),
+            intake_max_bytes: INTAKE_MAX_BYTES.to_gauge(&[]),
+            connections: CONNECTIONS.to_gauge(&[]),
             spooled: SPOOLED.to_counter(&[]),
             drained: DRAINED.to_counter(&[]),
             spool_refused: SPOOL_REFUSED.to_counters(),
