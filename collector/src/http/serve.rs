@@ -224,11 +224,10 @@ mod tests {
         let own = waits.local_addr().unwrap().to_string();
         assert!(rest(&mut waits).await.ends_with(&own));
         // Who waits for a place does not keep it from ending.
-        let _too_many: Vec<_> = [
+        let _too_many = [
             TcpStream::connect(address).await.unwrap(),
             TcpStream::connect(address).await.unwrap(),
-        ]
-        .into();
+        ];
         shutdown.cancel();
         let ended = tokio::time::timeout(SOON, serving).await.unwrap();
         ended.unwrap().unwrap();
