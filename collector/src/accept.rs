@@ -9,19 +9,19 @@ use crate::counters::{Clicks, Counter, Counters, Problem};
 use crate::detour::{Detour, Way};
 use crate::draft::Draft;
 use crate::enrich::{Stamp, enrich};
+use crate::intake::{Intake, IntakeLimits};
 use crate::message::Message;
 use crate::producer::{Producer, ProducerSettings, QueueFull};
 use crate::reach::Reach;
 use crate::record::Record;
 use crate::report::Reporter;
-use crate::request::{Delivered, QueueLimits};
+use crate::request::{Delivered, QueueLimits, never};
 use crate::spool::{Spool, SpoolSettings, SpoolState, drain};
 use crate::stored::{Desk, Waited};
 use crate::tally::Totals;
 use crate::telemetry::METERS;
 use domain::receipt::{Place, Receipt};
 use domain::{LastSeen, Reject, Source};
-use rdkafka::error::RDKafkaErrorCode;
 use service::health::Health;
 use service::outage::Outage;
 use service::settings::KafkaSettings;
@@ -48,6 +48,8 @@ pub struct CollectorSettings {
     /// How much may wait for Kafka before what comes is spooled or, without a spool, a sender hears
     /// [`AcceptError::Overloaded`].
     pub queue: QueueLimits,
+    /// How much may be read and kept at a time before what comes over HTTP or gRPC is refused unread.
+    pub intake: IntakeLimits,
     /// Where events are kept that Kafka cannot take now; without, they are refused.
     pub spool: Option<SpoolSettings>,
     /// Whether only the network of a visitor's address is kept.
@@ -58,13 +60,14 @@ pub struct CollectorSettings {
 }
 
 impl CollectorSettings {
-    /// The settings with every default: 2 s to be acknowledged, the default queue, no spool, visitors'
+    /// The settings with every default: 2 s to be acknowledged, the default queue and intake, no spool, visitors'
     /// whole addresses, and nobody else who asks Postgres.
     pub fn new(kafka: KafkaSettings) -> Self {
         Self {
             kafka,
             ack_timeout: Duration::from_secs(2),
             queue: QueueLimits::default(),
+            intake: IntakeLimits::default(),
             spool: None,
             truncate_ip: false,
             postgres: Arc::new(Outage::new("Postgres")),
@@ -137,6 +140,7 @@ struct Inner {
     clock: Clock,
     producer: Arc<Producer>,
     detour: Arc<Detour>,
+    intake: Arc<Intake>,
     spool: Option<Arc<Spool>>,
     /// None without a database.
     desk: Option<Desk>,
@@ -199,6 +203,11 @@ impl Collector {
             shutdown.clone(),
         )?);
         let detour = Arc::new(Detour::default());
+        let intake = Arc::new(Intake::new(settings.intake));
+        tokio::spawn({
+            let (intake, shutdown) = (Arc::clone(&intake), shutdown.clone());
+            async move { shutdown.run_until_cancelled(intake.watch()).await }
+        });
         let stop = shutdown.child_token();
         let draining = spool.clone().map(|spool| {
             let (part, stopped) = (health.part("spool"), stop.clone());
@@ -238,6 +247,7 @@ impl Collector {
             clock: Clock::default(),
             producer,
             detour,
+            intake,
             spool,
             desk,
             counters,
@@ -424,6 +434,11 @@ impl Collector {
         self.0.boot
     }
 
+    /// Where whoever reads a body asks for room first.
+    pub(crate) fn intake(&self) -> &Intake {
+        &self.0.intake
+    }
+
     /// Whether only the network of an address is kept.
     pub(crate) fn truncates_ip(&self) -> bool {
         self.0.truncate_ip
@@ -454,15 +469,6 @@ impl Collector {
             let _ = tokio::time::timeout(limit, task).await;
         }
     }
-}
-
-/// Whether Kafka will not take this message later either: in the spool it would stop all behind it. Nothing
-/// that was checked here is so, unless the topic's own limits are lower than ours.
-const fn never(code: RDKafkaErrorCode) -> bool {
-    matches!(
-        code,
-        RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidRecord
-    )
 }
 
 const fn in_kafka(at: Delivered) -> Place {

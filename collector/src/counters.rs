@@ -122,6 +122,13 @@ impl Counters {
         }
     }
 
+    /// These were on this process' disk, and will never be in Kafka.
+    pub fn lost(&self, clicks: Clicks) {
+        if let Some(mut ledger) = self.lock() {
+            ledger.lost(clicks);
+        }
+    }
+
     /// Brings the totals up to date.
     pub fn synchronise(&self, stored: &StoredClicks) {
         if let Some(mut ledger) = self.lock() {

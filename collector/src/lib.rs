@@ -1,6 +1,7 @@
 //! From a click to a durable acknowledgement: what was accepted is kept.
 //!
-//! The modules stand in the order in which an event passes through them: what a caller hands in
+//! The modules stand in the order in which an event passes through them: whether it is let in
+//! (`connections`, `intake`), what a caller hands in
 //! ([`draft`]), which time it gets (`clock`), how it becomes a checked event (`enrich`) and a message
 //! (`record`), how a request's messages are kept together (`request`), how they get to Kafka (`lane`, `client`)
 //! whatever happens there (`producer`, `reach`), where they are kept when they do not ([`spool`]), who
@@ -17,12 +18,14 @@ pub mod accept;
 mod client;
 mod clock;
 pub mod cluster;
+mod connections;
 pub mod counters;
 mod detour;
 pub mod draft;
 mod enrich;
 pub mod grpc;
 pub mod http;
+pub mod intake;
 mod lane;
 mod message;
 mod producer;
@@ -40,6 +43,7 @@ pub use accept::{AcceptError, Accepted, Collector, CollectorSettings};
 pub use cluster::ClusterWatch;
 pub use counters::{Clicks, Counter};
 pub use draft::Draft;
+pub use intake::IntakeLimits;
 pub use request::QueueLimits;
 pub use spool::{SpoolArgs, SpoolSettings, SpoolState};
 pub use stored::Waited;

@@ -156,11 +156,13 @@ impl Producer {
         answers.outcomes()
     }
 
-    /// Tells what the outcomes say about the way to Kafka.
+    /// Tells what the outcomes say about the way to Kafka; a message that is at fault itself says nothing.
     fn witness(&self, outcomes: &[Outcome]) {
-        match outcomes.iter().find_map(|outcome| outcome.err()) {
-            None => self.reach.acknowledged(),
+        let mut failures = outcomes.iter().filter_map(|outcome| outcome.err());
+        match failures.find(|code| !request::never(*code)) {
             Some(code) => self.reach.failed(code),
+            None if outcomes.iter().any(Result::is_ok) => self.reach.acknowledged(),
+            None => {}
         }
     }
 

@@ -17,6 +17,15 @@ pub(crate) struct Delivered {
     pub offset: i64,
 }
 
+/// Whether Kafka will not take this message later either, or not in the batch in which it was sent. Nothing that was
+/// checked here is so, unless the topic's own limits are lower than ours.
+pub(crate) const fn never(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidRecord
+    )
+}
+
 /// The messages of one request that have no answer yet. Nobody needs to wait for them: when the caller
 /// has gone, the last answer counts what was taken and frees what is left.
 #[derive(Debug)]

@@ -51,6 +51,9 @@ const PENDING_BYTES: usize = 64 << 20;
 /// A disk that takes longer to answer is no help to anyone who waits. A busy one may well take a second.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long an append waits for its part of [`PENDING_BYTES`]: that much being pending means that the disk is slow.
+const ROOM_WITHIN: Duration = Duration::from_secs(1);
+
 /// The least that [`SpoolArgs::spool_max_bytes`] may be, other than nothing.
 const MIN_BYTES: u64 = 1 << 20;
 
@@ -171,7 +174,7 @@ impl Spool {
             format!("cannot read the spool in {path} (SPOOL_DIR); move it away to begin a new one")
         })?;
         let next = found.highest.max(progress.cursor.segment) + 1;
-        let book = Book::new(settings.max_bytes, progress, found.segments, &found.waiting);
+        let book = Book::new(settings.max_bytes, progress, found.segments);
         if book.waiting_events() > 0 {
             tracing::info!(
                 events = book.waiting_events(),
@@ -205,7 +208,7 @@ impl Spool {
             works,
             room: Arc::new(Semaphore::new(PENDING_BYTES)),
             writer: Mutex::new(Some(writer)),
-            found: found.waiting.clicks,
+            found: found.clicks,
         })
     }
 
@@ -233,17 +236,19 @@ impl Spool {
 
     async fn ask(&self, records: &[&Record]) -> Result<(), Refused> {
         let size: usize = records.iter().map(|r| frame::HEAD + r.size()).sum();
+        // First the memory: who waits for that long holds events, and should not hold a place on the disk as well.
+        let permits = u32::try_from(size.min(PENDING_BYTES)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).acquire_many_owned(permits);
+        let room = match timeout(ROOM_WITHIN, room).await {
+            Ok(Ok(room)) => room,
+            Ok(Err(_)) | Err(_) => return Err(Refused::Silent),
+        };
         let bytes = size as u64;
         self.shared.book().reserve(bytes)?;
         let promise = Promise {
             shared: Arc::clone(&self.shared),
             bytes,
         };
-        let permits = u32::try_from(size.min(PENDING_BYTES)).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.room)
-            .acquire_many_owned(permits)
-            .await
-            .map_err(|_| Refused::Silent)?;
         let mut frames = Vec::with_capacity(size);
         let mut counts = Counts::default();
         for record in records {

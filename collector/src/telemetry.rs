@@ -2,6 +2,7 @@
 
 mod brokers;
 
+use crate::intake::BUSY;
 use brokers::BROKER_ERRORS;
 pub(crate) use brokers::{Brokers, EVERY_MS};
 use domain::Source;
@@ -37,7 +38,7 @@ const REFUSED: Metric = Metric::counter(
 const HTTP_REFUSED: Metric = Metric::counter(
     "collector_http_refused_requests_total",
     Unit::Count,
-    "Requests over HTTP of which nothing was kept, also those that could not be read; and calls of gRPC beyond the limit",
+    "Requests over HTTP of which nothing was kept, also those that could not be read; and calls of gRPC beyond the limit, or for which there was no room",
 )
 .by(&[Label {
     name: "reason",
@@ -49,8 +50,24 @@ const HTTP_REFUSED: Metric = Metric::counter(
         "unsupported",
         "too_many",
         "unavailable",
+        BUSY,
     ],
 }]);
+const INTAKE_BYTES: Metric = Metric::gauge(
+    "collector_intake_bytes",
+    Unit::Bytes,
+    "Memory that is set aside for requests which are being read and kept",
+);
+const INTAKE_MAX_BYTES: Metric = Metric::gauge(
+    "collector_intake_max_bytes",
+    Unit::Bytes,
+    "The most of it (`INTAKE_MAX_BYTES`); what finds no room is refused as busy",
+);
+const CONNECTIONS: Metric = Metric::gauge(
+    "collector_connections",
+    Unit::Count,
+    "Open connections over HTTP and gRPC",
+);
 const PRODUCE_ERRORS: Metric = Metric::counter(
     "collector_produce_errors_total",
     Unit::Count,
@@ -109,6 +126,15 @@ const SPOOL_DAMAGED: Metric = Metric::counter(
     Unit::Count,
     "Files of the spool in which something could not be read: acknowledged events may be lost",
 );
+const SPOOL_LOST: Metric = Metric::counter(
+    "collector_spool_lost_events_total",
+    Unit::Count,
+    "Events that were acknowledged by the spool and will not come to Kafka: they cannot be read any more, or Kafka never takes them",
+)
+.by(&[Label {
+    name: "reason",
+    values: &["unreadable", "refused"],
+}]);
 
 const COUNTERS_AGE: Metric = Metric::gauge(
     "collector_counters_age_seconds",
@@ -117,11 +143,14 @@ const COUNTERS_AGE: Metric = Metric::gauge(
 );
 
 /// Everything that is measured here.
-pub(crate) const METRICS: [Metric; 16] = [
+pub(crate) const METRICS: [Metric; 20] = [
     ACCEPTED,
     ACKNOWLEDGE,
     REFUSED,
     HTTP_REFUSED,
+    INTAKE_BYTES,
+    INTAKE_MAX_BYTES,
+    CONNECTIONS,
     PRODUCE_ERRORS,
     BROKER_ERRORS,
     SPOOLED,
@@ -133,6 +162,7 @@ pub(crate) const METRICS: [Metric; 16] = [
     SPOOL_OLDEST,
     SPOOL_SYNC,
     SPOOL_DAMAGED,
+    SPOOL_LOST,
     COUNTERS_AGE,
 ];
 
@@ -157,6 +187,9 @@ pub(crate) struct Meters {
     pub acknowledge: Histogram,
     pub refused: Counters,
     pub http_refused: Counters,
+    pub intake_bytes: Gauge,
+    pub intake_max_bytes: Gauge,
+    pub connections: Gauge,
     pub spooled: Counter,
     pub drained: Counter,
     pub spool_refused: Counters,
@@ -166,6 +199,7 @@ pub(crate) struct Meters {
     pub spool_oldest: Gauge,
     pub spool_sync: Histogram,
     pub spool_damaged: Counter,
+    pub spool_lost: Counters,
     pub counters_age: Gauge,
     /// By the error's number, as they come.
     produce_errors: Mutex<HashMap<i32, Counter>>,
@@ -179,6 +213,9 @@ impl Meters {
             acknowledge: ACKNOWLEDGE.to_histogram(&[]),
             refused: REFUSED.to_counters(),
             http_refused: HTTP_REFUSED.to_counters(),
+            intake_bytes: INTAKE_BYTES.to_gauge(&[]),
+            intake_max_bytes: INTAKE_MAX_BYTES.to_gauge(&[]),
+            connections: CONNECTIONS.to_gauge(&[]),
             spooled: SPOOLED.to_counter(&[]),
             drained: DRAINED.to_counter(&[]),
             spool_refused: SPOOL_REFUSED.to_counters(),
@@ -188,6 +225,7 @@ impl Meters {
             spool_oldest: SPOOL_OLDEST.to_gauge(&[]),
             spool_sync: SPOOL_SYNC.to_histogram(&[]),
             spool_damaged: SPOOL_DAMAGED.to_counter(&[]),
+            spool_lost: SPOOL_LOST.to_counters(),
             counters_age: COUNTERS_AGE.to_gauge(&[]),
             produce_errors: Mutex::default(),
         }

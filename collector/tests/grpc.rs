@@ -13,7 +13,7 @@ use collector::grpc::proto::ingest::event_service_client::EventServiceClient;
 use collector::grpc::proto::ingest::{EventRequest, EventResponse};
 use collector::grpc::{self, Port};
 use collector::http::{HttpSettings, Senders};
-use collector::{CollectorSettings, QueueLimits};
+use collector::{CollectorSettings, IntakeLimits, QueueLimits};
 use futures::stream;
 use rdkafka::Message as _;
 use rstest::rstest;
@@ -58,7 +58,7 @@ async fn start_for(kafka: Kafka, settings: CollectorSettings, http: &HttpSetting
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let end = CancellationToken::new();
-    let port = Port::new(shop.collector.clone(), Senders::new(http));
+    let port = Port::new(shop.collector.clone(), Senders::new(http), 100);
     let served = tokio::spawn(grpc::serve(listener, port, end.clone()));
     let endpoint = Endpoint::from_shared(address).unwrap();
     Server {
@@ -241,6 +241,36 @@ async fn more_than_may_wait_is_unavailable_at_once() {
     assert_eq!(refused.code(), Code::Unavailable);
     let hint = refused.metadata().get("grpc-retry-pushback-ms");
     assert_eq!(hint.unwrap(), "1000");
+}
+
+#[tokio::test]
+async fn a_call_for_which_there_is_no_room_is_told_when_to_come_again() {
+    let kafka = cluster();
+    brokers(&kafka, false);
+    let one_at_a_time = CollectorSettings {
+        intake: IntakeLimits {
+            bytes: 8 << 10,
+            wait: Duration::from_millis(200),
+        },
+        ..settings(&kafka)
+    };
+    let server = start_with(kafka, one_at_a_time).await;
+    // The first one waits for Kafka, with its room.
+    let (first, second) = tokio::join!(server.publish(event("x")), async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        server.publish(event("y")).await
+    });
+    let hint = |refused: Status| {
+        assert_eq!(refused.code(), Code::Unavailable);
+        assert_eq!(refused.message(), "temporarily unavailable");
+        let hint = refused.metadata().get("grpc-retry-pushback-ms");
+        hint.unwrap().to_str().unwrap().to_owned()
+    };
+    assert_eq!(hint(second.unwrap_err()), "1000", "not read");
+    assert_eq!(hint(first.unwrap_err()), "2000", "read, and not kept");
+    // Its room is free again.
+    let third = server.publish(event("z")).await;
+    assert_eq!(hint(third.unwrap_err()), "2000");
 }
 
 #[tokio::test]

@@ -229,6 +229,71 @@ async fn while_kafka_is_away_readiness_says_why_and_the_metrics_say_how_much() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_spool_cannot_bring_to_kafka_stops_nothing_and_is_kept_and_counted() {
+    let (kafka, folder) = (shop::cluster(), tempfile::tempdir().unwrap());
+    let process = Process::start_with(&[
+        ("KAFKA_BROKERS", &kafka.bootstrap_servers()),
+        ("KAFKA_PROPERTY_MESSAGE_MAX_BYTES", "10000"),
+        ("SPOOL_DIR", folder.path().to_str().unwrap()),
+        ("SPOOL_MAX_BYTES", "67108864"),
+    ]);
+    process.until_ready().await;
+    brokers(&kafka, false);
+    let by = |who: &str, padding: usize| {
+        let padding = "x".repeat(padding);
+        format!(r#"{{"type":"click","user_id":"{who}","metadata":{{"padding":"{padding}"}}}}"#)
+    };
+    for body in [
+        by("Ann", 0),
+        by("Large", 20_000),
+        by("Broken", 0),
+        by("Bob", 0),
+    ] {
+        assert_eq!(process.post("/event", &body).0, ACCEPTED);
+    }
+    let file = |ending: &str| {
+        let files = std::fs::read_dir(folder.path()).unwrap();
+        let mut paths = files.map(|file| file.unwrap().path());
+        paths.find(|path| path.extension().is_some_and(|own| own == ending))
+    };
+    let name = file("log").unwrap();
+    let mut bytes = std::fs::read(&name).unwrap();
+    let broken = b"\"Broken\"";
+    let place = bytes.windows(broken.len()).position(|part| part == broken);
+    bytes[place.unwrap() + 1] ^= 1;
+    std::fs::write(name, bytes).unwrap();
+
+    brokers(&kafka, true);
+    // When the last of the file has been dealt with, all is.
+    let (lost, unreadable) = (
+        "collector_spool_lost_events_total",
+        r#"reason="unreadable""#,
+    );
+    process.until_number(lost, unreadable, |n| at(n, 1.0)).await;
+    is(process.number(lost, r#"reason="refused""#), 1);
+    is(
+        process.number("collector_spool_damaged_segments_total", ""),
+        1,
+    );
+    is(
+        process.number("collector_spool_drained_events_total", ""),
+        2,
+    );
+    for gauge in [
+        "collector_spool_waiting_events",
+        "collector_spool_oldest_seconds",
+    ] {
+        process.until_number(gauge, "", |n| at(n, 0.0)).await;
+    }
+    let refused = std::fs::read_to_string(file("refused").unwrap()).unwrap();
+    let refused: serde_json::Value = serde_json::from_str(refused.trim_end()).unwrap();
+    assert_eq!(refused["username"], "Large");
+    assert!(file("damaged").is_some() && file("log").is_none());
+    process.until_ready().await;
+    assert_eq!(process.post("/event", CLICK).0, ACCEPTED);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_refused_is_counted_by_its_reason() {
     let kafka = shop::cluster();
     let process = Process::start_with(&[("KAFKA_BROKERS", &kafka.bootstrap_servers())]);

@@ -99,7 +99,9 @@ pub fn encode(event: &Event) -> Vec<u8> {
 /// Reads a record's value.
 ///
 /// `record` gives an id to a message that brought none, and bounds `received_at`: a time outside
-/// [record time − 30 days, record time + 1 hour] is replaced by the record's time.
+/// [record time − 30 days, record time + 1 hour] is replaced by the record's time. Each copy of such a
+/// message then has a time of its own, so an id that it brought is said to come again
+/// ([`Event::client_id`]): by the id alone its copies are known as one.
 ///
 /// Returns the reason when the message cannot become a row; it names the field that is at fault.
 pub fn decode(record: &RecordIdentity<'_>) -> Result<Event, Reject> {
@@ -135,11 +137,15 @@ pub fn decode(record: &RecordIdentity<'_>) -> Result<Event, Reject> {
     let event_id = take_uuid(&mut message, Key::EventId)?;
     let record_time = DateTime::from_timestamp_millis(record.record_time_ms)
         .ok_or_else(|| field("received_at", "the record's own time is out of range"))?;
-    let received_at =
-        believable_received_at(take_time(&mut message, Key::ReceivedAt)?, record_time);
+    let received_given = take_time(&mut message, Key::ReceivedAt)?;
+    let received_at = received_given
+        .filter(|time| is_near(*time, record_time))
+        .unwrap_or(record_time);
+    let is_replaced = received_given.is_some_and(|time| time != received_at);
     let occurred_given = take_time(&mut message, Key::OccurredAt)?;
     let count = read_count(message.count.take())?;
-    let client_id = read_bool(message.client_id.take())? && event_id.is_some();
+    let may_come_again = read_bool(message.client_id.take())? || is_replaced;
+    let client_id = may_come_again && event_id.is_some();
     let boot = take_uuid(&mut message, Key::Boot)?;
     let session_id = take_text(&mut message, Key::SessionId)?;
     let url = take_text(&mut message, Key::Url)?;
@@ -181,17 +187,11 @@ pub fn time_text(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-/// The collector's time where it can be true, else the record's.
-fn believable_received_at(
-    given: Option<DateTime<Utc>>,
-    record_time: DateTime<Utc>,
-) -> DateTime<Utc> {
+/// Whether a collector's time can be true, by the record's.
+fn is_near(received_at: DateTime<Utc>, record_time: DateTime<Utc>) -> bool {
     let earliest = record_time - TimeDelta::days(30);
     let latest = record_time + TimeDelta::hours(1);
-    match given {
-        Some(time) if (earliest..=latest).contains(&time) => time,
-        _ => record_time,
-    }
+    (earliest..=latest).contains(&received_at)
 }
 
 /// Whether a visitor's clock can be believed: it says a time from 2000 to a day after the event came in.

@@ -114,11 +114,7 @@ impl Store {
                 Err(error) => match IngestError::from(error) {
                     IngestError::Transient(error) => {
                         drop(session);
-                        return Err(if self.is_superseded(batch, &error).await {
-                            IngestError::Fenced
-                        } else {
-                            IngestError::Transient(error)
-                        });
+                        return Err(self.broken(batch, error).await);
                     }
                     // Undone; the statement says what is the matter, if anything is.
                     _ => self.optimism.refused(),
@@ -128,14 +124,34 @@ impl Store {
         let events = EventColumns::of(batch.events.iter(), &self.agents);
         let nothing = Copied::default();
         let statement = ingest(&mut session, batch, &events, &nothing);
-        let outcome = self.answer(statement).await?;
-        session.finish();
-        batch.ingested(0, &outcome)
+        match self.answer(statement).await {
+            Ok(outcome) => {
+                session.finish();
+                batch.ingested(0, &outcome)
+            }
+            Err(error) => match IngestError::from(error) {
+                IngestError::Transient(error) => {
+                    drop(session);
+                    Err(self.broken(batch, error).await)
+                }
+                refused => Err(refused),
+            },
+        }
     }
 }
 
 impl Store {
-    /// Whether a transaction that broke was ended by who took its lease: then its client must not take it back at
+    /// What a write that broke means: fenced where another has the lease since, however it broke. A client that was
+    /// frozen long enough to be replaced would else take the lease back from its successor.
+    async fn broken(&self, batch: &Batch, error: sqlx::Error) -> IngestError {
+        if self.is_superseded(batch, &error).await {
+            IngestError::Fenced
+        } else {
+            IngestError::Transient(error)
+        }
+    }
+
+    /// Whether a write that broke was ended by who took its lease: then its client must not take it back at
     /// once. False when Postgres does not say so soon.
     async fn is_superseded(&self, batch: &Batch, error: &sqlx::Error) -> bool {
         let asked = async {

@@ -13,7 +13,7 @@ use axum::http::Method;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
-use collector::http::{ClientAddress, Refused, read_body};
+use collector::http::{ClientAddress, Refused, read_form};
 
 /// The most bytes of a form: the largest holds a full cart, well below 2 kB.
 const BODY_MAX_BYTES: usize = 16 * 1024;
@@ -27,9 +27,15 @@ pub async fn take(State(shop): State<Shop>, request: Request, next: Next) -> Res
     let admitted = (shop.senders).admit(ClientAddress::of(request.extensions()));
     let (parts, body) = request.into_parts();
     // A client that is still sending when the connection closes does not hear the answer.
-    let body = read_body(body, BODY_MAX_BYTES).await;
-    match (admitted, body) {
-        (Ok(()), Ok(body)) => next.run(Request::from_parts(parts, Body::from(body))).await,
+    let form = read_form(&shop.collector, body, BODY_MAX_BYTES).await;
+    match (admitted, form) {
+        (Ok(()), Ok(form)) => {
+            let request = Request::from_parts(parts, Body::from(form.bytes()));
+            // Until it is answered, the form has its share of the room.
+            let answer = next.run(request).await;
+            drop(form);
+            answer
+        }
         (Err(refused), _) => refuse(&shop, parts, refused).await,
         (Ok(()), Err(error)) => refuse(&shop, parts, error.into()).await,
     }
@@ -60,6 +66,9 @@ const fn words(refused: Refused) -> &'static str {
         Refused::Stalled => "The form took too long to arrive. Please send it again.",
         Refused::TooMany(_) => {
             "Too much comes from your address at once. Please send it again in a moment."
+        }
+        Refused::Busy => {
+            "Too many visitors are being served at once. Please send it again in a moment."
         }
         Refused::TooLarge => "The form is larger than any of this shop.",
         _ => "The form did not arrive whole. Please send it again.",

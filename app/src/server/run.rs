@@ -62,8 +62,15 @@ pub async fn run(
     }
 
     let router = router(shop.clone());
-    let over_http = serve::run(listener, router, Patience::default(), shutdown.clone());
-    let port = grpc::Port::new(shop.collector.clone(), shop.senders.clone());
+    let most = settings.http.intake.connections_max;
+    let over_http = serve::run(
+        listener,
+        router,
+        Patience::default(),
+        most,
+        shutdown.clone(),
+    );
+    let port = grpc::Port::new(shop.collector.clone(), shop.senders.clone(), most);
     grpc::beside(over_http, grpc, port, &shutdown).await?;
     if tokio::time::timeout(LAST_EVENTS, shop.close())
         .await

@@ -8,7 +8,7 @@ use super::tracker::Tracker;
 use super::views::PageViews;
 use crate::components::totals::Totals;
 use collector::http::{HttpSettings, Senders};
-use collector::{Collector, CollectorSettings};
+use collector::{Collector, CollectorSettings, IntakeLimits};
 use secrecy::ExposeSecret;
 use service::health::Health;
 use service::outage::Outage;
@@ -74,6 +74,7 @@ impl Shop {
         let collector = Collector::start(
             CollectorSettings {
                 spool: settings.spool.settings(),
+                intake: IntakeLimits::of(settings.http.intake.intake_max_bytes),
                 truncate_ip: settings.http.privacy.truncate_ip,
                 postgres: Arc::clone(&postgres),
                 ..CollectorSettings::new(settings.kafka.clone())

@@ -68,6 +68,11 @@ impl Ledger {
         self.spooled += clicks;
     }
 
+    /// These were, and will be nowhere else.
+    pub fn lost(&mut self, clicks: Clicks) {
+        self.spooled = self.spooled.above(clicks);
+    }
+
     /// These were, and lie there now.
     pub fn drained(&mut self, partition: i32, at: LastSeen, clicks: Clicks) {
         self.spooled = self.spooled.above(clicks);

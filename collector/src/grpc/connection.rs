@@ -1,6 +1,7 @@
 //! A client's connection, which the calls that come through it have in common.
 
 use super::counts::Seat;
+use crate::connections::{Connections, Open};
 use futures::stream::{self, Stream};
 use std::io;
 use std::pin::Pin;
@@ -19,19 +20,29 @@ const GREETING_BYTES: usize = 24;
 /// A moment for whatever is short to be given back, such as file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// The connections that are made to `listener`, for ever.
-pub(super) fn incoming(listener: TcpListener) -> impl Stream<Item = io::Result<Connection>> {
-    stream::unfold(listener, |listener| async move {
-        loop {
-            match listener.accept().await {
-                Ok((stream, _)) => return Some((Ok(Connection::new(stream)), listener)),
-                Err(error) => {
-                    tracing::warn!(%error, "a connection for gRPC could not be taken");
-                    sleep(ACCEPT_PAUSE).await;
+/// The connections that are made to `listener`, for ever, as far as there is a place for them.
+pub(super) fn incoming(
+    listener: TcpListener,
+    connections: Connections,
+) -> impl Stream<Item = io::Result<Connection>> {
+    stream::unfold(
+        (listener, connections),
+        |(listener, mut places)| async move {
+            let place = places.one_more().await;
+            loop {
+                match listener.accept().await {
+                    Ok((stream, _)) => {
+                        let connection = Connection::new(stream, place.open());
+                        return Some((Ok(connection), (listener, places)));
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection for gRPC could not be taken");
+                        sleep(ACCEPT_PAUSE).await;
+                    }
                 }
             }
-        }
-    })
+        },
+    )
 }
 
 /// One connection, and the place that its client has at the counters.
@@ -41,10 +52,11 @@ pub(super) struct Connection {
     /// Until the client has greeted.
     deadline: Option<Pin<Box<Sleep>>>,
     greeted: usize,
+    _open: Open,
 }
 
 impl Connection {
-    fn new(stream: TcpStream) -> Self {
+    fn new(stream: TcpStream, open: Open) -> Self {
         // An answer is one small packet; nothing is gained by waiting for a second one.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection that has gone already");
@@ -54,6 +66,7 @@ impl Connection {
             stream,
             deadline: Some(Box::pin(sleep(GREETING_WITHIN))),
             greeted: 0,
+            _open: open,
         }
     }
 }
@@ -121,13 +134,32 @@ impl AsyncWrite for Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::StreamExt as _;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     async fn connected() -> (TcpStream, Connection) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
-        (client.unwrap(), Connection::new(accepted.unwrap().0))
+        let open = Connections::new(1).one_more().await.open();
+        (client.unwrap(), Connection::new(accepted.unwrap().0, open))
+    }
+
+    #[tokio::test]
+    async fn one_too_many_is_not_taken_before_another_has_ended() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut incoming = Box::pin(incoming(listener, Connections::new(1)));
+        let _clients = [
+            TcpStream::connect(address).await.unwrap(),
+            TcpStream::connect(address).await.unwrap(),
+        ];
+        let first = incoming.next().await.unwrap().unwrap();
+        let second = tokio::time::timeout(Duration::from_millis(200), incoming.next());
+        assert!(second.await.is_err(), "it was not taken");
+        drop(first);
+        let second = tokio::time::timeout(Duration::from_secs(20), incoming.next()).await;
+        assert!(second.unwrap().unwrap().is_ok());
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,18 +2,21 @@
 //! As over HTTP, no answer says success before the event is kept.
 //!
 //! The modules: what is spoken ([`proto`], made from the folder `proto/`), one connection (`connection`),
-//! events (`publish`), counts (`counts`) and what a connection's counts mean (`base`). Beside them the port
+//! room for what comes (`admitted`), events (`publish`), counts (`counts`) and what a connection's counts mean (`base`). Beside them the port
 //! has server reflection and the standard health service, in which the counters are a service of their own:
 //! without a database they are not served, and all else is.
 
+mod admitted;
 mod base;
 mod connection;
 mod counts;
 mod publish;
 
+use crate::connections::Connections;
 use crate::http::Senders;
 use crate::http::body::EVENT_MAX_BYTES;
 use crate::{AcceptError, Collector};
+use admitted::Admitted;
 use anyhow::Context as _;
 use counts::{Counts, Seat};
 use proto::click_count_app::click_count_app_server::{self, ClickCountAppServer};
@@ -43,6 +46,10 @@ const SIGN_OF_LIFE_EVERY: Duration = Duration::from_secs(30);
 const SIGN_OF_LIFE_WITHIN: Duration = Duration::from_secs(10);
 /// The most bytes of a request's headers.
 const HEADERS_MAX_BYTES: u32 = 16 * 1024;
+/// What a call may send before it is read, which is more than an event …
+const CALL_WINDOW_BYTES: u32 = 64 * 1024;
+/// … and what all calls of a connection may: it lies in memory when nobody reads it.
+const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
 /// The most bytes of a message of counts.
 const COUNTS_MAX_BYTES: usize = 1024;
 /// How often the health service looks whether the counters are known.
@@ -87,12 +94,18 @@ impl GrpcSettings {
 pub struct Port {
     collector: Collector,
     senders: Senders,
+    connections_max: u32,
 }
 
 impl Port {
-    /// Events go to `collector`; `senders` are counted together with those that come over HTTP.
-    pub const fn new(collector: Collector, senders: Senders) -> Self {
-        Self { collector, senders }
+    /// Events go to `collector`; `senders` are counted together with those that come over HTTP. At most
+    /// `connections_max` connections are open at a time; others wait in the system's queue.
+    pub const fn new(collector: Collector, senders: Senders, connections_max: u32) -> Self {
+        Self {
+            collector,
+            senders,
+            connections_max,
+        }
     }
 
     /// One more call that brings events; says when to come again where there were too many from its address.
@@ -121,6 +134,8 @@ pub async fn serve(
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let events = EventServiceServer::new(Publish(port.clone()));
+    let events = events.max_decoding_message_size(EVENT_MAX_BYTES);
+    let connections = Connections::new(port.connections_max);
     let counts = ClickCountAppServer::new(Counts(port));
     Server::builder()
         .timeout(CALL_MAX)
@@ -128,14 +143,16 @@ pub async fn serve(
         .http2_keepalive_interval(Some(SIGN_OF_LIFE_EVERY))
         .http2_keepalive_timeout(Some(SIGN_OF_LIFE_WITHIN))
         .http2_max_header_list_size(HEADERS_MAX_BYTES)
-        .add_service(events.max_decoding_message_size(EVENT_MAX_BYTES))
+        .initial_stream_window_size(CALL_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .add_service(Admitted::new(events, collector.clone()))
         .add_service(counts.max_decoding_message_size(COUNTS_MAX_BYTES))
         .add_service(health)
         // Tools that are some years old ask the first version.
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .serve_with_incoming_shutdown(
-            connection::incoming(listener),
+            connection::incoming(listener, connections),
             announce_until(reporter, collector, said, shutdown),
         )
         .await

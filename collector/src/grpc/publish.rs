@@ -1,11 +1,13 @@
 //! `ingest.EventService`: the contract of `POST /events`, one event a call.
 
+use super::admitted::Room;
 use super::proto::ingest::event_service_server::EventService;
 use super::proto::ingest::{EventRequest, EventResponse};
 use super::{Port, status};
 use crate::accept::count_invalid;
 use crate::http::events::{of_grpc, why};
 use crate::http::keep::{self, Row, Wait};
+use prost::Message as _;
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Request, Response, Status};
 
@@ -16,8 +18,13 @@ pub(super) struct Publish(pub Port);
 impl EventService for Publish {
     async fn publish_event(
         &self,
-        request: Request<EventRequest>,
+        mut request: Request<EventRequest>,
     ) -> Result<Response<EventResponse>, Status> {
+        // Held until the call is answered.
+        let room = request.extensions_mut().remove::<Room>();
+        if let Some(room) = &room {
+            room.shrink(request.get_ref().encoded_len());
+        }
         self.0.one_more(&request)?;
         let wait = wait(request.metadata());
         let (draft, id) = of_grpc(request.into_inner()).map_err(|why| {

@@ -22,7 +22,7 @@ impl Served {
         let address = listener.local_addr().unwrap();
         let end = CancellationToken::new();
         let senders = Senders::new(&HttpSettings::default());
-        let port = Port::new(process.collector.clone(), senders);
+        let port = Port::new(process.collector.clone(), senders, 100);
         tokio::spawn(serve(listener, port, end.clone()));
         process.shows_something().await;
         Self {

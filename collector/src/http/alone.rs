@@ -4,7 +4,7 @@
 use super::serve::{self, Patience};
 use super::{HttpSettings, Senders, reply, router, track};
 use crate::grpc::{self, GrpcSettings};
-use crate::{Collector, CollectorSettings, SpoolArgs};
+use crate::{Collector, CollectorSettings, IntakeLimits, SpoolArgs};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
@@ -98,6 +98,7 @@ pub async fn run(
     let collector = Collector::start(
         CollectorSettings {
             spool: settings.spool.settings(),
+            intake: IntakeLimits::of(settings.http.intake.intake_max_bytes),
             truncate_ip: settings.http.privacy.truncate_ip,
             ..CollectorSettings::new(settings.kafka)
         },
@@ -124,8 +125,15 @@ pub async fn run(
             tracing::debug!(%error, "a connection that has gone already");
         }
     });
-    let over_http = serve::run(listener, router, Patience::default(), shutdown.clone());
-    let port = grpc::Port::new(collector.clone(), senders);
+    let most = settings.http.intake.connections_max;
+    let over_http = serve::run(
+        listener,
+        router,
+        Patience::default(),
+        most,
+        shutdown.clone(),
+    );
+    let port = grpc::Port::new(collector.clone(), senders, most);
     grpc::beside(over_http, grpc, port, &shutdown).await?;
     if tokio::time::timeout(LAST_EVENTS, collector.shutdown())
         .await

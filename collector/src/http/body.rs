@@ -1,7 +1,10 @@
-//! A request's body: whole, not too large, and not too slow.
+//! A request's body: whole, not too large, not too slow, and only when there is room for it.
 
+use crate::Collector;
+use crate::intake::{Intake, Share};
 use axum::body::{Body, Bytes, HttpBody as _};
 use http_body_util::BodyExt as _;
+use std::ops::Deref;
 use std::time::Duration;
 
 /// The most bytes of one event.
@@ -26,27 +29,106 @@ pub enum BodyError {
     Stalled,
     /// The connection broke, or it is not HTTP.
     Broken,
+    /// There is no room for it.
+    Busy,
+}
+
+/// A body that was read, and its share of the room: to be held until it is answered.
+#[derive(Debug)]
+pub struct Taken {
+    bytes: Bytes,
+    share: Share,
+}
+
+impl Deref for Taken {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Taken {
+    /// Its bytes, which the share does not follow: keep this until they are answered.
+    pub fn bytes(&self) -> Bytes {
+        self.bytes.clone()
+    }
+
+    /// The same, with what `unpack` makes of its bytes.
+    pub(super) fn unpacked<E>(
+        self,
+        unpack: impl FnOnce(Bytes) -> Result<Bytes, E>,
+    ) -> Result<Self, E> {
+        let Self { bytes, mut share } = self;
+        let bytes = unpack(bytes)?;
+        share.shrink(bytes.len());
+        Ok(Self { bytes, share })
+    }
+}
+
+/// Reads the body of a form of the shop, which has the same room and the same time as any other.
+///
+/// # Errors
+/// Why there is none.
+pub async fn read_form(collector: &Collector, body: Body, max: usize) -> Result<Taken, BodyError> {
+    read(collector.intake(), body, max).await
 }
 
 /// Reads a body of at most `max` bytes. Waits for ten seconds at most, from its beginning to its end.
 ///
 /// # Errors
 /// Why there is none.
-pub async fn read(body: Body, max: usize) -> Result<Bytes, BodyError> {
+pub(super) async fn read(intake: &Intake, body: Body, max: usize) -> Result<Taken, BodyError> {
+    let announced = body.size_hint().exact();
+    let counted = announced.map_or(max, |bytes| usize::try_from(bytes).unwrap_or(max));
+    let mut taken = read_as(intake, body, max, counted).await?;
+    taken.share.shrink(taken.bytes.len());
+    Ok(taken)
+}
+
+/// The same of a body that may be packed: there is room for `max` bytes until it is [unpacked](Taken::unpacked).
+pub(super) async fn read_packed(
+    intake: &Intake,
+    body: Body,
+    max: usize,
+) -> Result<Taken, BodyError> {
+    read_as(intake, body, max, max).await
+}
+
+async fn read_as(
+    intake: &Intake,
+    body: Body,
+    max: usize,
+    counted: usize,
+) -> Result<Taken, BodyError> {
+    if body.size_hint().lower() > max as u64 {
+        pass_over(body).await;
+        return Err(BodyError::TooLarge);
+    }
+    let Ok(share) = intake.admit(counted).await else {
+        pass_over(body).await;
+        return Err(BodyError::Busy);
+    };
     match tokio::time::timeout(TIME_MAX, read_slowly(body, max)).await {
-        Ok(read) => read,
+        Ok(read) => Ok(Taken {
+            bytes: read?,
+            share,
+        }),
         Err(_) => Err(BodyError::Stalled),
+    }
+}
+
+/// Reads a body that nobody wants and keeps nothing of it: a client that is still sending when the connection closes
+/// does not see the answer. One that is longer than clients send by mistake, or slower, is not waited for.
+pub(super) async fn pass_over(body: Body) {
+    if body.size_hint().lower() <= DISCARDED_MAX_BYTES {
+        // Whether it came to its end makes no difference.
+        let _ = tokio::time::timeout(TIME_MAX, discard(body, 0)).await;
     }
 }
 
 async fn read_slowly(mut body: Body, max: usize) -> Result<Bytes, BodyError> {
     let announced = body.size_hint().lower();
-    if announced > max as u64 {
-        if announced <= DISCARDED_MAX_BYTES {
-            discard(body, 0).await;
-        }
-        return Err(BodyError::TooLarge);
-    }
     let Some(first) = next_data(&mut body).await? else {
         return Ok(Bytes::new());
     };
@@ -61,7 +143,9 @@ async fn read_slowly(mut body: Body, max: usize) -> Result<Bytes, BodyError> {
             None => return Ok(whole.into()),
         }
     }
-    discard(body, whole.len() as u64).await;
+    let read = whole.len() as u64;
+    drop(whole);
+    discard(body, read).await;
     Err(BodyError::TooLarge)
 }
 
@@ -88,6 +172,7 @@ async fn discard(mut body: Body, mut read: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::intake::IntakeLimits;
     use std::convert::Infallible;
     use std::pin::Pin;
     use std::task::{Context, Poll};
@@ -117,6 +202,66 @@ mod tests {
     fn pieces(left: &[&'static [u8]], ends: bool) -> Body {
         let left = left.iter().rev().copied().collect();
         Body::new(Pieces { left, ends })
+    }
+
+    async fn read(body: Body, max: usize) -> Result<Bytes, BodyError> {
+        let intake = Intake::new(IntakeLimits::default());
+        let taken = super::read(&intake, body, max).await;
+        taken.map(|taken| taken.bytes)
+    }
+
+    /// Room for three bodies of 500 KiB.
+    fn narrow() -> Intake {
+        Intake::new(IntakeLimits {
+            bytes: 8 << 20,
+            wait: Duration::from_millis(50),
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_has_room_before_it_is_read_and_until_it_is_answered() {
+        let intake = narrow();
+        let announced = super::read(&intake, Body::from("abc"), BATCH_MAX_BYTES).await;
+        let of_three = intake.used_bytes();
+        assert!((1..8192).contains(&of_three), "{of_three}");
+        // One of which nobody knows the length counts as the longest, until it is read.
+        {
+            let endless = super::read(&intake, pieces(&[b"{"], false), BATCH_MAX_BYTES);
+            let reading = tokio::time::timeout(Duration::from_secs(1), endless);
+            assert!(reading.await.is_err());
+        }
+        let (reading, _) = tokio::join!(
+            super::read(&intake, pieces(&[b"abc"], false), BATCH_MAX_BYTES),
+            async {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                assert!(intake.used_bytes() > 4 * BATCH_MAX_BYTES);
+            }
+        );
+        assert_eq!(reading.map(|taken| taken.bytes), Err(BodyError::Stalled));
+        assert_eq!(intake.used_bytes(), of_three, "given back");
+        let in_pieces = super::read(&intake, pieces(&[b"a", b"bc"], true), BATCH_MAX_BYTES).await;
+        assert_eq!(intake.used_bytes(), 2 * of_three);
+        let packed = super::read_packed(&intake, Body::from("abc"), BATCH_MAX_BYTES).await;
+        assert!(intake.used_bytes() > 4 * BATCH_MAX_BYTES);
+        let unpacked = packed.unwrap().unpacked(Ok::<_, BodyError>).unwrap();
+        assert_eq!(intake.used_bytes(), 3 * of_three);
+        drop((announced, in_pieces, unpacked));
+        assert_eq!(intake.used_bytes(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_room_a_body_is_passed_over() {
+        let intake = narrow();
+        let mut held = Vec::new();
+        while let Ok(share) = intake.admit(BATCH_MAX_BYTES).await {
+            held.push(share);
+        }
+        let large = || Body::from(vec![b'x'; BATCH_MAX_BYTES]);
+        let refused = super::read(&intake, large(), BATCH_MAX_BYTES).await;
+        assert_eq!(refused.map(|taken| taken.bytes), Err(BodyError::Busy));
+        held.pop();
+        let taken = super::read(&intake, large(), BATCH_MAX_BYTES).await;
+        assert_eq!(taken.unwrap().len(), BATCH_MAX_BYTES);
     }
 
     #[tokio::test]

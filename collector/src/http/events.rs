@@ -174,7 +174,7 @@ impl Outcome {
 )]
 pub(super) async fn post(State(collector): State<Collector>, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    let body = match body::read(body, BATCH_MAX_BYTES).await {
+    let body = match body::read(collector.intake(), body, BATCH_MAX_BYTES).await {
         Ok(body) => body,
         Err(error) => return refuse(error.into()),
     };

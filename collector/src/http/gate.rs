@@ -2,7 +2,7 @@
 //! send it, and whether its sender has sent too many.
 
 use super::address::{self, ClientAddress};
-use super::body::{self, BATCH_MAX_BYTES};
+use super::body;
 use super::cors::Origins;
 use super::keys::WriteKeys;
 use super::privacy::{self, Unknown};
@@ -117,8 +117,7 @@ pub(super) async fn senders(
         let address = ClientAddress::of(request.extensions());
         if let Err(refused) = gate.senders.admit(address) {
             let (parts, rest) = request.into_parts();
-            // A client that is still sending when the connection closes does not hear the answer.
-            let _ = body::read(rest, BATCH_MAX_BYTES).await;
+            body::pass_over(rest).await;
             let path = parts.uri.path();
             return if path.starts_with("/v1/") {
                 v1::refuse(refused)

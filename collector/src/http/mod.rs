@@ -41,7 +41,7 @@ pub mod visit;
 mod visitor;
 
 pub use address::ClientAddress;
-pub use body::{BodyError, read as read_body};
+pub use body::{BodyError, Taken, read_form};
 pub use privacy::Sender;
 pub use reply::Refused;
 pub use scheme::Scheme;

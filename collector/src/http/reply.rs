@@ -3,6 +3,7 @@
 
 use super::body::BodyError;
 use crate::AcceptError;
+use crate::intake::{BUSY, RETRY_AFTER};
 use crate::telemetry::METERS;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -105,6 +106,8 @@ pub enum Refused {
     TooMany(Duration),
     /// 503, with the time after which to try again.
     Unavailable(Duration),
+    /// 503: there was no room to read it, and may soon be.
+    Busy,
 }
 
 impl Refused {
@@ -117,7 +120,7 @@ impl Refused {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable(_) | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -130,7 +133,7 @@ impl Refused {
             Self::TooLarge => "the request is too large",
             Self::Unsupported => "the content type is not supported",
             Self::TooMany(_) => "too many requests",
-            Self::Unavailable(_) => "temporarily unavailable",
+            Self::Unavailable(_) | Self::Busy => "temporarily unavailable",
         }
     }
 
@@ -144,6 +147,7 @@ impl Refused {
             Self::Unsupported => "unsupported",
             Self::TooMany(_) => "too_many",
             Self::Unavailable(_) => "unavailable",
+            Self::Busy => BUSY,
         }
     }
 
@@ -169,10 +173,13 @@ impl Refused {
     }
 
     fn later(self, mut answer: Response) -> Response {
-        if let Self::Unavailable(after) | Self::TooMany(after) = self {
-            let seconds = HeaderValue::from(after.as_secs().max(1));
-            answer.headers_mut().insert(header::RETRY_AFTER, seconds);
-        }
+        let after = match self {
+            Self::Unavailable(after) | Self::TooMany(after) => after,
+            Self::Busy => RETRY_AFTER,
+            _ => return answer,
+        };
+        let seconds = HeaderValue::from(after.as_secs().max(1));
+        answer.headers_mut().insert(header::RETRY_AFTER, seconds);
         answer
     }
 }
@@ -183,6 +190,7 @@ impl From<BodyError> for Refused {
             BodyError::TooLarge => Self::TooLarge,
             BodyError::Stalled => Self::Stalled,
             BodyError::Broken => Self::Invalid,
+            BodyError::Busy => Self::Busy,
         }
     }
 }

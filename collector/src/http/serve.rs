@@ -1,8 +1,9 @@
 //! Serves connections with a patience that ends: a client that does not send its headers, or nothing more, or
 //! does not take its answer, is let go, so that slow clients cost little and take nobody else's place.
 //!
-//! How long a body may take is `body`'s to say: a client with a slow one is answered.
+//! There is a limit to how many are open at a time. How long a body may take is `body`'s to say: a client with a slow one is answered.
 
+use crate::connections::Connections;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
@@ -43,11 +44,12 @@ impl Default for Patience {
 const BUFFER_MAX_BYTES: usize = 64 * 1024;
 
 /// Serves on `listener` until `shutdown` is cancelled, and ends when every request that was begun by then
-/// is answered. Requests carry [`ConnectInfo`]. It does not fail; the result is what `axum::serve` has, too.
+/// is answered. At most `connections_max` connections are open at a time; others wait in the system's queue. Requests carry [`ConnectInfo`]. It does not fail; the result is what `axum::serve` has, too.
 pub async fn run(
     mut listener: impl Listener<Addr = SocketAddr>,
     router: Router,
     patience: Patience,
+    connections_max: u32,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
     let mut http = http1::Builder::new();
@@ -55,7 +57,13 @@ pub async fn run(
         .header_read_timeout(patience.headers)
         .max_buf_size(BUFFER_MAX_BYTES);
     let connections = GracefulShutdown::new();
-    while let Some((io, peer)) = shutdown.run_until_cancelled(listener.accept()).await {
+    let mut places = Connections::new(connections_max);
+    loop {
+        let next = async { (places.one_more().await, listener.accept().await) };
+        let Some((place, (io, peer))) = shutdown.run_until_cancelled(next).await else {
+            break;
+        };
+        let open = place.open();
         let router = router.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);
@@ -71,6 +79,7 @@ pub async fn run(
             if let Err(error) = connection.await {
                 tracing::trace!(%error, %peer, "a connection has ended early");
             }
+            drop(open);
         });
     }
     drop(listener);
@@ -92,6 +101,8 @@ mod tests {
 
     /// More than a connection holds that nobody reads from.
     const LARGE: usize = 64 << 20;
+
+    const CONNECTIONS_MAX: u32 = 3;
 
     async fn start(
         headers: Duration,
@@ -116,7 +127,13 @@ mod tests {
             headers,
             answer: Duration::from_millis(500),
         };
-        let serving = run(listener, router, patience, shutdown.clone());
+        let serving = run(
+            listener,
+            router,
+            patience,
+            CONNECTIONS_MAX,
+            shutdown.clone(),
+        );
         (address, shutdown, tokio::spawn(serving))
     }
 
@@ -186,6 +203,35 @@ mod tests {
             assert!(answer.ends_with(&own), "{answer}");
         }
         assert_eq!(rest(&mut stream).await, "");
+    }
+
+    #[tokio::test]
+    async fn one_connection_too_many_waits_until_another_has_ended() {
+        let (address, shutdown, serving) = start(SOON).await;
+        let mut open = Vec::new();
+        for _ in 0..CONNECTIONS_MAX {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let request = b"GET /who HTTP/1.1\r\nhost: x\r\n\r\n";
+            stream.write_all(request).await.unwrap();
+            assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
+            open.push(stream);
+        }
+        let mut waits = TcpStream::connect(address).await.unwrap();
+        let request = b"GET /who HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        waits.write_all(request).await.unwrap();
+        let answer = tokio::time::timeout(Duration::from_millis(300), waits.readable());
+        assert!(answer.await.is_err(), "it was not taken");
+        drop(open.pop());
+        let own = waits.local_addr().unwrap().to_string();
+        assert!(rest(&mut waits).await.ends_with(&own));
+        // Who waits for a place does not keep it from ending.
+        let _too_many = [
+            TcpStream::connect(address).await.unwrap(),
+            TcpStream::connect(address).await.unwrap(),
+        ];
+        shutdown.cancel();
+        let ended = tokio::time::timeout(SOON, serving).await.unwrap();
+        ended.unwrap().unwrap();
     }
 
     #[tokio::test]

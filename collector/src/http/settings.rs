@@ -3,6 +3,8 @@
 
 use super::cors::Origins;
 use super::keys::WriteKeys;
+use crate::connections::DEFAULT_MAX;
+use crate::intake::{self, DEFAULT_BYTES};
 use service::settings::Networks;
 
 /// All that concerns events which come in over HTTP.
@@ -20,6 +22,9 @@ pub struct HttpSettings {
     /// How many requests are too many.
     #[command(flatten)]
     pub limits: LimitSettings,
+    /// How much is taken in at a time.
+    #[command(flatten)]
+    pub intake: IntakeSettings,
     /// What is not kept of a visitor.
     #[command(flatten)]
     pub privacy: PrivacySettings,
@@ -91,6 +96,26 @@ pub struct LimitSettings {
         default_value_t = 0
     )]
     pub rate_limit_key: u32,
+}
+
+/// How much is taken in at a time, over HTTP and gRPC.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct IntakeSettings {
+    /// The most memory for requests with events that are being read and kept, at least 6 MiB: a body counts for four times its bytes. What finds no room within 5 s is told to come again.
+    #[arg(long, env = "INTAKE_MAX_BYTES", value_name = "BYTES", default_value_t = DEFAULT_BYTES, value_parser = intake::bytes)]
+    pub intake_max_bytes: u32,
+    /// The most open connections over HTTP, and as many over gRPC; others wait until one has ended.
+    #[arg(long, env = "CONNECTIONS_MAX", value_name = "NUMBER", default_value_t = DEFAULT_MAX, value_parser = clap::value_parser!(u32).range(1..))]
+    pub connections_max: u32,
+}
+
+impl Default for IntakeSettings {
+    fn default() -> Self {
+        Self {
+            intake_max_bytes: DEFAULT_BYTES,
+            connections_max: DEFAULT_MAX,
+        }
+    }
 }
 
 /// What is not kept of a visitor.

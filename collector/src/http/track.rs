@@ -78,7 +78,7 @@ impl Mistake {
 )]
 pub(super) async fn post(State(collector): State<Collector>, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    let body = match body::read(body, EVENT_MAX_BYTES).await {
+    let body = match body::read(collector.intake(), body, EVENT_MAX_BYTES).await {
         Ok(body) => body,
         Err(error) => return refuse(error.into(), Mistake::Json),
     };

@@ -16,7 +16,7 @@ pub(super) use self::answer::Failed;
 
 use self::answer::{Outcome, Refusal};
 use self::call::{Around, Call, Fields, Method, NAMES};
-use super::body::{self, BATCH_MAX_BYTES, BATCH_MAX_EVENTS, EVENT_MAX_BYTES};
+use super::body::{self, BATCH_MAX_BYTES, BATCH_MAX_EVENTS, EVENT_MAX_BYTES, Taken};
 use super::docs::InV1;
 use super::gate::Gate;
 use super::keep::{self, Wait, Waiting};
@@ -24,10 +24,11 @@ use super::reply::Refused;
 use super::time::Loose;
 use super::visitor::Visitor;
 use super::{Doors, keys};
+use crate::intake::Intake;
 use crate::{AcceptError, Collector};
 use axum::Router;
-use axum::body::Bytes;
 use axum::extract::{Request, State};
+use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -114,16 +115,21 @@ struct Asked {
 impl Asked {
     /// Reads a request's body to its end, whatever is then said of it: a client that is still sending does
     /// not hear the answer.
-    async fn read(request: Request, max: usize) -> Result<(Self, Bytes), Refusal> {
+    async fn read(intake: &Intake, request: Request, max: usize) -> Result<(Self, Taken), Refusal> {
         let received_at = Utc::now();
         let (parts, body) = request.into_parts();
-        let body = body::read(body, max).await.map_err(Refused::from)?;
+        let body = if parts.headers.contains_key(header::CONTENT_ENCODING) {
+            body::read_packed(intake, body, max).await
+        } else {
+            body::read(intake, body, max).await
+        };
+        let body = body.map_err(Refused::from)?;
         let asked = Self {
             received_at,
             wait: Wait::of(&parts.uri),
             parts,
         };
-        let body = content::plain(&asked.parts.headers, body, max)?;
+        let body = body.unpacked(|body| content::plain(&asked.parts.headers, body, max))?;
         Ok((asked, body))
     }
 
@@ -143,7 +149,7 @@ impl Asked {
 }
 
 async fn take_one(doors: &Doors, method: Method, request: Request) -> Result<Response, Refusal> {
-    let (asked, body) = Asked::read(request, EVENT_MAX_BYTES).await?;
+    let (asked, body) = Asked::read(doors.collector.intake(), request, EVENT_MAX_BYTES).await?;
     let mut fields: Fields = content::json(&body)?;
     let key = asked.key(&doors.gate, fields.remove(call::WRITE_KEY).as_ref())?;
     let around = Around {
@@ -191,7 +197,7 @@ impl Batch<'_> {
 const CONTEXTS_MAX_BYTES: usize = 4 << 20;
 
 async fn take_batch(doors: &Doors, request: Request) -> Result<Response, Refusal> {
-    let (asked, body) = Asked::read(request, BATCH_MAX_BYTES).await?;
+    let (asked, body) = Asked::read(doors.collector.intake(), request, BATCH_MAX_BYTES).await?;
     let sent: Batch<'_> = content::json(&body)?;
     let key = asked.key(&doors.gate, sent.write_key.as_ref())?;
     let shared = sent.context.map_or(0, |context| context.get().len());

@@ -57,6 +57,19 @@ impl Counts {
         self.first.get_or_insert(received_at);
     }
 
+    /// Takes one event out again.
+    fn remove(&mut self, boot: Uuid, source: Source, clicks: Clicks) {
+        if let Some(events) = self.events.get_mut(&(boot, source)) {
+            *events = events.saturating_sub(1);
+        }
+        self.clicks = self.clicks.above(clicks);
+    }
+
+    /// How many events there are.
+    pub fn total(&self) -> u64 {
+        self.events.values().sum()
+    }
+
     /// Counts what another has counted after this one.
     pub fn merge(&mut self, later: &Self) {
         for (of, events) in &later.events {
@@ -75,6 +88,18 @@ pub(super) struct Segment {
     pub len: u64,
     /// Whether something in it cannot be read.
     pub damaged: bool,
+    /// The events in it that are still to be brought to Kafka.
+    pub waiting: Counts,
+}
+
+/// An event of a segment that waits no longer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Passed {
+    pub boot: Uuid,
+    pub source: Source,
+    pub clicks: Clicks,
+    /// Where Kafka has it; nowhere when it was set aside, because Kafka will never take it.
+    pub at: Option<Delivered>,
 }
 
 /// The place up to which everything has been brought to Kafka.
@@ -142,6 +167,8 @@ pub(super) struct Book {
     oldest: Option<DateTime<Utc>>,
     /// All that was ever spooled, by boot.
     spooled: BTreeMap<Uuid, BTreeMap<Source, u64>>,
+    /// How many of them will never be in Kafka, by boot: they were set aside, or cannot be read any more.
+    lost: BTreeMap<Uuid, u64>,
     drained: Progress,
     durable: Progress,
     /// Why nothing can be written now.
@@ -152,12 +179,11 @@ pub(super) struct Book {
 
 impl Book {
     /// What an earlier process left: how far it had come, and what lies behind that.
-    pub fn new(
-        max_bytes: u64,
-        progress: Progress,
-        segments: Vec<Segment>,
-        waiting: &Counts,
-    ) -> Self {
+    pub fn new(max_bytes: u64, progress: Progress, segments: Vec<Segment>) -> Self {
+        let mut waiting = Counts::default();
+        for segment in &segments {
+            waiting.merge(&segment.waiting);
+        }
         let spooled = progress
             .boots
             .iter()
@@ -170,12 +196,13 @@ impl Book {
             reserved: 0,
             oldest: waiting.first,
             spooled,
+            lost: BTreeMap::new(),
             drained: progress.clone(),
             durable: progress,
             write_problem: None,
             drain_problem: None,
         };
-        book.count(waiting);
+        book.count(&waiting);
         book
     }
 
@@ -208,11 +235,15 @@ impl Book {
     /// These events are on the disk: the segment `number` is `len` bytes long now.
     pub fn wrote(&mut self, number: u64, len: u64, counts: &Counts) {
         match self.segments.back_mut() {
-            Some(last) if last.number == number => last.len = len,
+            Some(last) if last.number == number => {
+                last.len = len;
+                last.waiting.merge(counts);
+            }
             _ => self.segments.push_back(Segment {
                 number,
                 len,
                 damaged: false,
+                waiting: counts.clone(),
             }),
         }
         self.open = Some(number);
@@ -259,41 +290,53 @@ impl Book {
         self.oldest = Some(received_at);
     }
 
-    /// The first segment cannot be read everywhere.
-    pub fn is_damaged(&mut self) {
-        if let Some(first) = self.segments.front_mut() {
-            first.damaged = true;
-        }
+    /// The first segment cannot be read everywhere. Returns whether that is news.
+    pub fn is_damaged(&mut self) -> bool {
+        let first = self.segments.front_mut();
+        first.is_some_and(|first| !std::mem::replace(&mut first.damaged, true))
     }
 
-    /// Kafka has everything of the first segment up to `position`.
-    pub fn advance(
-        &mut self,
-        position: u64,
-        taken: impl Iterator<Item = (Uuid, Source, Delivered)>,
-    ) {
-        let Some(first) = self.segments.front() else {
+    /// Kafka has everything of the first segment up to `position`, but for what was set aside.
+    pub fn advance(&mut self, position: u64, passed: impl Iterator<Item = Passed>) {
+        let Some(first) = self.segments.front_mut() else {
             return;
         };
         self.drained.cursor = Cursor {
             segment: first.number,
             position,
         };
-        for (boot, source, at) in taken {
-            let tally = self.drained.boots.entry(boot).or_default();
-            tally.acknowledge(source, 1);
-            tally.place(at);
+        for Passed {
+            boot,
+            source,
+            clicks,
+            at,
+        } in passed
+        {
+            first.waiting.remove(boot, source, clicks);
+            if let Some(at) = at {
+                let tally = self.drained.boots.entry(boot).or_default();
+                tally.acknowledge(source, 1);
+                tally.place(at);
+            } else {
+                *self.lost.entry(boot).or_default() += 1;
+            }
         }
     }
 
-    /// The first segment is done with; its file may go once this is written down.
-    pub fn finish(&mut self) {
-        if let Some(first) = self.segments.pop_front() {
-            self.drained.cursor = Cursor {
-                segment: first.number + 1,
-                position: START,
-            };
+    /// The first segment is done with; its file may go once this is written down. Returns the events in it that
+    /// nobody came upon: what held them could be read once, and cannot any more.
+    pub fn finish(&mut self) -> Counts {
+        let Some(first) = self.segments.pop_front() else {
+            return Counts::default();
+        };
+        self.drained.cursor = Cursor {
+            segment: first.number + 1,
+            position: START,
+        };
+        for ((boot, _), events) in &first.waiting.events {
+            *self.lost.entry(*boot).or_default() += events;
         }
+        first.waiting
     }
 
     /// How far it has come, when that is not written down yet.
@@ -306,10 +349,14 @@ impl Book {
         self.durable = progress;
     }
 
-    /// Events that were acknowledged and that Kafka does not have.
+    /// Events that were acknowledged, that Kafka does not have and may have yet.
     pub fn waiting_events(&self) -> u64 {
-        self.spooled_events()
+        self.without_lost(self.spooled_events())
             .saturating_sub(self.drained.events_of(|_| true))
+    }
+
+    fn without_lost(&self, events: u64) -> u64 {
+        events.saturating_sub(self.lost.values().sum())
     }
 
     /// Their bytes on the disk.
@@ -359,7 +406,7 @@ impl Book {
     }
 
     /// The spool's own report: everything that was spooled is in Kafka, as far as that is written down,
-    /// or waits.
+    /// or waits, or is lost; of what is lost nothing is said but that it does not wait.
     pub fn report(&self) -> (SpoolReport, Vec<BootReport>) {
         // What is written down may still tell of boots that are forgotten.
         let told = self
@@ -367,7 +414,9 @@ impl Book {
             .events_of(|boot| self.spooled.contains_key(boot));
         let spool = SpoolReport {
             id: self.durable.spool,
-            waiting_events: self.spooled_events().saturating_sub(told),
+            waiting_events: self
+                .without_lost(self.spooled_events())
+                .saturating_sub(told),
             waiting_bytes: self.waiting_bytes(),
         };
         let boots = self.spooled.iter().map(|(boot, acknowledged)| BootReport {
@@ -389,6 +438,7 @@ impl Book {
         let is_all = self.waiting_events() == 0 && self.drained == self.durable;
         if is_all && self.report().1 == told {
             self.spooled.retain(|of, _| *of == boot);
+            self.lost.retain(|of, _| *of == boot);
             self.drained.boots.retain(|of, _| *of == boot);
         }
     }

@@ -1,17 +1,25 @@
 //! Brings what was spooled to Kafka, in order and one batch at a time: at most [`BATCH_EVENTS`] of it are
 //! on their way, beside the live traffic. While Kafka is away one event a second is sent to find out.
+//!
+//! Nothing stops what comes behind it: what cannot be read is passed over, and a message that Kafka will never
+//! take is set aside. Both are lost, said loudly, and kept for people to look at.
 
-use super::book::Next;
+mod doubt;
+
+use self::doubt::{Doubt, Verdict};
+use super::book::{Next, Passed};
+use super::folder::Folder;
 use super::segment::{Item, Reader};
 use super::writer::Work;
 use super::{Shared, Spool};
+use crate::counters::Clicks;
 use crate::detour::Detour;
 use crate::producer::Producer;
 use crate::record::Record;
 use crate::request::Delivered;
 use crate::telemetry::METERS;
+use rdkafka::error::RDKafkaErrorCode;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -30,6 +38,9 @@ const SEAL_AFTER: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub records: Vec<Record>,
+    /// What each of them counts.
+    clicks: Vec<Clicks>,
+    segment: u64,
     /// Where in the segment they end.
     end: u64,
     /// Bytes among them that cannot be read.
@@ -44,39 +55,57 @@ pub(crate) async fn run(
     stop: CancellationToken,
 ) {
     while let Some(batch) = stop.run_until_cancelled(spool.next_batch()).await {
-        let Some(places) = carry(&spool, &producer, &detour, &batch.records, &stop).await else {
+        let Some(places) = carry(&spool, &producer, &detour, &batch, &stop).await else {
             return;
         };
         spool.advance(batch, &places);
-        detour.over();
+        if places.iter().any(Option::is_some) {
+            detour.over();
+        }
     }
 }
 
-/// Sends the records until Kafka has all of them; returns where they lie, or none at `stop`.
+/// What has become of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Open,
+    Placed(Delivered),
+    SetAside,
+}
+
+/// Sends the records until Kafka has all of them but those that it will never take; returns where they lie,
+/// those that were set aside nowhere. None at `stop`.
 async fn carry(
     spool: &Spool,
     producer: &Producer,
     detour: &Detour,
-    records: &[Record],
+    batch: &Batch,
     stop: &CancellationToken,
-) -> Option<Vec<Delivered>> {
-    let mut places = vec![None; records.len()];
+) -> Option<Vec<Option<Delivered>>> {
+    let records = &batch.records;
+    let mut fates = vec![Fate::Open; records.len()];
     let mut away = detour.is_on();
+    let mut doubt = Doubt::default();
     loop {
-        let mut left: Vec<usize> = (0..records.len())
-            .filter(|n| places[*n].is_none())
-            .collect();
-        if left.is_empty() {
-            return places.into_iter().collect();
-        }
-        if away {
+        let open = |n: &usize| fates[*n] == Fate::Open;
+        let mut left: Vec<usize> = (0..records.len()).filter(open).collect();
+        let Some(first) = left.first().copied() else {
+            let place = |fate| match fate {
+                Fate::Placed(at) => Some(at),
+                Fate::Open | Fate::SetAside => None,
+            };
+            return Some(fates.into_iter().map(place).collect());
+        };
+        if away || doubt.sends_alone() {
             // A copy that Kafka took without saying so is one too many: risk one, not a thousand.
             left.truncate(1);
         }
         let messages: Vec<_> = left.iter().map(|n| &records[*n].message).collect();
         let outcomes = producer.deliver(&messages).await;
         for (n, outcome) in left.iter().zip(&outcomes) {
-            places[*n] = (*outcome).ok();
+            if let Ok(at) = outcome {
+                fates[*n] = Fate::Placed(*at);
+            }
         }
         let taken = messages
             .iter()
@@ -84,14 +113,28 @@ async fn carry(
             .filter_map(|(message, outcome)| Some((message.event_id, (*outcome).ok()?)));
         spool.shared.places.add(taken);
         let clicks = outcomes.iter().zip(&left);
-        let clicks = clicks.filter_map(|(at, n)| Some(((*at).ok()?, records[*n].clicks())));
+        let clicks = clicks.filter_map(|(at, n)| Some(((*at).ok()?, batch.clicks[*n])));
         spool.shared.count(|counters| counters.drained(clicks));
-        let failed = outcomes.iter().filter(|outcome| outcome.is_err()).count();
-        METERS.drained.increment((outcomes.len() - failed) as u64);
-        away = failed > 0;
-        if away {
-            detour.begin();
-            stop.run_until_cancelled(sleep(PAUSE)).await?;
+        let taken = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        METERS.drained.increment(taken as u64);
+        match doubt.judge(&outcomes) {
+            Verdict::Arrived => away = false,
+            Verdict::Refused => {}
+            Verdict::Never(code) => {
+                let aside = spool.set_aside(batch, first, code).await;
+                match aside {
+                    Ok(()) => fates[first] = Fate::SetAside,
+                    Err(error) => {
+                        let trouble = spool.troubled("set a message aside from", &error);
+                        stop.run_until_cancelled(trouble).await?;
+                    }
+                }
+            }
+            Verdict::Away => {
+                away = true;
+                detour.begin();
+                stop.run_until_cancelled(sleep(PAUSE)).await?;
+            }
         }
     }
 }
@@ -106,7 +149,7 @@ impl Spool {
                 Next::Read { number, from, to } => {
                     let shared = Arc::clone(&self.shared);
                     let read = blocking(move || {
-                        let batch = Batch::read(&shared.folder.segment(number), from, to)?;
+                        let batch = Batch::read(&shared.folder, number, from, to)?;
                         shared.enter(number, &batch);
                         Ok(batch)
                     });
@@ -134,11 +177,34 @@ impl Spool {
         }
     }
 
-    /// Kafka has all of the batch, there.
-    pub(super) fn advance(&self, batch: Batch, places: &[Delivered]) {
-        let taken = batch.records.iter().zip(places);
-        let taken = taken.map(|(record, at)| (record.boot, record.source, *at));
-        self.shared.book().advance(batch.end, taken);
+    /// Kafka has all of the batch, there, but what was set aside.
+    pub(super) fn advance(&self, batch: Batch, places: &[Option<Delivered>]) {
+        let passed = batch.records.iter().zip(&batch.clicks).zip(places);
+        let passed = passed.map(|((record, clicks), at)| Passed {
+            boot: record.boot,
+            source: record.source,
+            clicks: *clicks,
+            at: *at,
+        });
+        self.shared.book().advance(batch.end, passed);
+    }
+
+    /// Keeps a message of the batch that Kafka will never take where people find it. It is lost then.
+    async fn set_aside(&self, batch: &Batch, n: usize, code: RDKafkaErrorCode) -> io::Result<()> {
+        let message = Arc::clone(&batch.records[n].message);
+        let (shared, number) = (Arc::clone(&self.shared), batch.segment);
+        let event_id = message.event_id;
+        let file =
+            blocking(move || shared.folder.set_message_aside(number, message.json())).await?;
+        METERS.spool_lost.add("refused", 1);
+        self.shared.count(|counters| counters.lost(batch.clicks[n]));
+        tracing::error!(
+            %event_id,
+            error = %code,
+            file = %file.display(),
+            "an acknowledged event is lost: Kafka does not take its message, which is kept in a file"
+        );
+        Ok(())
     }
 
     /// Says that a segment cannot be read or removed, and waits before it is tried again.
@@ -161,7 +227,9 @@ impl Shared {
             book.oldest_is(first.received_at);
         }
         if batch.unreadable > 0 {
-            book.is_damaged();
+            if book.is_damaged() {
+                METERS.spool_damaged.increment(1);
+            }
             tracing::error!(
                 segment = %self.folder.segment(number).display(),
                 bytes = batch.unreadable,
@@ -175,7 +243,16 @@ impl Shared {
         if damaged {
             self.folder.set_aside(number)?;
         }
-        self.book().finish();
+        let lost = self.book().finish();
+        if lost.total() > 0 {
+            METERS.spool_lost.add("unreadable", lost.total());
+            self.count(|counters| counters.lost(lost.clicks));
+            tracing::error!(
+                segment = number,
+                events = lost.total(),
+                "acknowledged events are lost: what held them cannot be read any more"
+            );
+        }
         // First written down, then removed. When the disk is too full to write, removing comes first:
         // should we be killed in between, some events are missing in the reports, none in Kafka.
         let saved = self.save();
@@ -191,9 +268,10 @@ impl Shared {
 
 impl Batch {
     /// Reads the next events of a segment between two offsets, at most one batch.
-    fn read(path: &Path, from: u64, to: u64) -> io::Result<Self> {
-        let mut reader = Reader::open(path, from, to)?;
+    fn read(folder: &Folder, number: u64, from: u64, to: u64) -> io::Result<Self> {
+        let mut reader = Reader::open(&folder.segment(number), from, to)?;
         let mut batch = Self {
+            segment: number,
             end: from,
             ..Self::default()
         };
@@ -202,6 +280,7 @@ impl Batch {
             match reader.next()? {
                 Some(Item::Record(record, size)) => {
                     bytes += record.message.json().len();
+                    batch.clicks.push(record.clicks());
                     batch.records.push(*record);
                     batch.end += size;
                 }

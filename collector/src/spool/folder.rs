@@ -2,8 +2,9 @@
 //! is still there after a power cut.
 //!
 //! In it lie `lock` (with the holder's process id), `id`, `progress.json`, the segments as
-//! `00000000000000000001.log` in the order in which they were begun, and as `….damaged` those segments
-//! of which something could not be read.
+//! `00000000000000000001.log` in the order in which they were begun, as `….damaged` those segments
+//! of which something could not be read, and as `….refused` the messages of a segment that Kafka will never
+//! take, a line of JSON each.
 
 use anyhow::{Context as _, bail};
 use std::fs::{self, File, TryLockError};
@@ -84,6 +85,16 @@ impl Folder {
     pub fn set_aside(&self, number: u64) -> io::Result<()> {
         let segment = self.segment(number);
         fs::rename(&segment, segment.with_extension("damaged"))
+    }
+
+    /// Keeps a message aside for people to look at, and returns in which file. After a kill it may stand there twice.
+    pub fn set_message_aside(&self, number: u64, json: &str) -> io::Result<PathBuf> {
+        let path = self.segment(number).with_extension("refused");
+        let mut file = File::options().create(true).append(true).open(&path)?;
+        file.write_all(format!("{json}\n").as_bytes())?;
+        file.sync_all()?;
+        sync(&self.path)?;
+        Ok(path)
     }
 
     /// A small file's content, when it is there.
@@ -188,6 +199,10 @@ mod tests {
         }
         fs::write(place.path().join("notes.txt"), "").unwrap();
         folder.set_aside(12).unwrap();
+        assert_eq!(folder.segments().unwrap(), (vec![9, 10], 12));
+        let refused = folder.set_message_aside(10, "{}").unwrap();
+        folder.set_message_aside(10, "{1}").unwrap();
+        assert_eq!(fs::read_to_string(refused).unwrap(), "{}\n{1}\n");
         assert_eq!(folder.segments().unwrap(), (vec![9, 10], 12));
         folder.remove(9).unwrap();
         assert_eq!(folder.segments().unwrap(), (vec![10], 12));

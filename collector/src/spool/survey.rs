@@ -3,6 +3,7 @@
 use super::book::{Counts, Cursor, Segment};
 use super::folder::Folder;
 use super::segment::{Item, MAGIC, Reader, START};
+use crate::counters::Clicks;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -12,8 +13,8 @@ use std::path::Path;
 pub(super) struct Survey {
     /// In their order; those that the cursor has passed, and empty ones, are gone.
     pub segments: Vec<Segment>,
-    /// The events behind the cursor.
-    pub waiting: Counts,
+    /// The clicks behind the cursor.
+    pub clicks: Clicks,
     /// The highest number that a segment ever had.
     pub highest: u64,
 }
@@ -52,7 +53,8 @@ pub(super) fn survey(folder: &Folder, cursor: Cursor) -> io::Result<Survey> {
             _ => START,
         };
         let mut len = path.metadata()?.len();
-        let mut content = read(&path, from.min(len), len, &mut found.waiting)?;
+        let mut waiting = Counts::default();
+        let mut content = read(&path, from.min(len), len, &mut waiting)?;
         if content.torn > 0 && Some(number) == last {
             tracing::warn!(
                 segment = %path.display(),
@@ -78,10 +80,12 @@ pub(super) fn survey(folder: &Folder, cursor: Cursor) -> io::Result<Survey> {
                 "a segment of the spool is damaged: acknowledged events may be lost; what can be read is delivered, and the file is kept beside as .damaged"
             );
         }
+        found.clicks += waiting.clicks;
         found.segments.push(Segment {
             number,
             len,
             damaged,
+            waiting,
         });
     }
     Ok(found)

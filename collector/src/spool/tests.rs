@@ -2,11 +2,13 @@
 //! without [`Spool::close`]: nothing more is written then than at a kill.
 
 use super::*;
+use crate::message::Message;
 use crate::record::tests::record;
 use proptest::prelude::*;
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
+use store::StoredClicks;
 
 mod faulty;
 mod told;
@@ -52,10 +54,10 @@ fn take(spool: &Spool, batch: drain::Batch, next: &mut i64) -> Vec<u32> {
         .iter()
         .map(|_| {
             *next += 1;
-            Delivered {
+            Some(Delivered {
                 partition: 0,
                 offset: *next - 1,
-            }
+            })
         })
         .collect();
     spool.advance(batch, &places);
@@ -220,6 +222,60 @@ async fn a_file_that_shrinks_meanwhile_stops_nothing() {
     let batch = spool.next_batch().await;
     assert_eq!(take(&spool, batch, &mut 0), [0, 1]);
     housekeeping(&spool, || files(place.path(), ".damaged").len() == 1).await;
+    let state = spool.state();
+    assert_eq!((state.waiting_events, state.oldest), (0, None));
+    let (report, boots) = spool.report().await;
+    assert_eq!(report.waiting_events, 0);
+    assert_eq!(boots[0].acknowledged.values().sum::<u64>(), 5);
+    assert_eq!(boots[0].places[&0].events, 2, "three are lost");
+    append(&spool, 5..7).await.unwrap();
+    assert_eq!(drain(&spool).await, [5, 6]);
+}
+
+#[tokio::test]
+async fn what_becomes_unreadable_meanwhile_is_lost_and_neither_waits_nor_counts_any_more() {
+    let place = tempfile::tempdir().unwrap();
+    let spool = open(place.path());
+    let counters = Arc::new(Counters::new(true));
+    counters.synchronise(&StoredClicks {
+        clicks: vec![0; 3],
+        next: vec![],
+    });
+    spool.tell(Arc::clone(&counters));
+    let buys: Vec<_> = (0..4).map(buy).collect();
+    let buys: Vec<_> = buys.iter().collect();
+    spool.append(&buys).await.unwrap();
+    assert_eq!(counters.totals(), Some(Clicks::of("buy", 4)));
+    let mut bytes = fs::read(segment(place.path())).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(segment(place.path()), bytes).unwrap();
+
+    let batch = spool.next_batch().await;
+    assert_eq!(take(&spool, batch, &mut 0).len(), 3);
+    housekeeping(&spool, || files(place.path(), ".damaged").len() == 1).await;
+
+    assert_eq!(spool.state().waiting_events, 0);
+    // The three that can be read were brought on by this test, which tells the counters nothing.
+    assert_eq!(counters.totals(), Some(Clicks::of("buy", 3)));
+    // Once all is written down and told, nothing is left to be said of that boot.
+    let told = spool.report().await.1;
+    spool.reported(Uuid::from_u128(77), &told);
+    assert_eq!(spool.report().await.1, []);
+}
+
+/// A click on "buy" of this number.
+fn buy(number: u32) -> Record {
+    let message = Message::new(
+        Uuid::from_u128(number.into()),
+        "buy",
+        "Ann",
+        format!(r#"{{"count":1,"number":{number}}}"#),
+    );
+    Record {
+        message: Arc::new(message),
+        ..record(number)
+    }
 }
 
 #[tokio::test]

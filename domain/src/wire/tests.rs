@@ -130,6 +130,35 @@ fn times_that_cannot_be_true_become_the_servers_and_the_original_is_kept() {
     );
 }
 
+#[rstest]
+#[case::believed("2026-09-21T14:13:19Z", ID, false)]
+#[case::just_believed("2026-09-21T15:13:20Z", ID, false)]
+#[case::a_clock_ahead("2026-09-21T15:13:26Z", ID, true)]
+#[case::a_clock_behind("2026-08-22T14:13:19Z", ID, true)]
+#[case::no_id_of_its_own("2027-01-01T00:00:00Z", "null", false)]
+fn copies_of_a_message_whose_time_is_not_believed_are_known_by_its_id(
+    #[case] received_at: &str,
+    #[case] id: &str,
+    #[case] known_by_id: bool,
+) {
+    let json = format!(
+        r#"{{"type":"click","client_id":false,"event_id":{id},"received_at":"{received_at}"}}"#
+    );
+    let copy = |offset, record_time_ms| RecordIdentity {
+        offset,
+        record_time_ms,
+        ..record(json.as_bytes())
+    };
+    let first = decode(&copy(40, RECORD_TIME_MS)).unwrap();
+    let second = decode(&copy(41, RECORD_TIME_MS + 5000)).unwrap();
+    assert_eq!(first.client_id, known_by_id);
+    // What is not known by its id must have the same id and time each time, or be two events.
+    let same = (first.event_id, first.received_at) == (second.event_id, second.received_at);
+    assert_eq!(same || second.client_id, id != "null");
+}
+
+const ID: &str = r#""00000000-0000-0000-0000-000000000002""#;
+
 fn option_of<T: Copy + std::fmt::Debug + 'static>(
     all: &'static [T],
 ) -> impl Strategy<Value = Option<T>> {

@@ -60,11 +60,12 @@ impl Freezer {
         freezer
     }
 
-    /// A store behind it, which copies every batch.
-    fn store(&self, pool: &PgPool) -> Store {
+    /// A store behind it, which copies batches of so many events.
+    fn store(&self, pool: &PgPool, copy_from: usize) -> Store {
         let behind = (*pool.connect_options()).clone().port(self.port);
         let options = StoreOptions {
-            copy_from: 1,
+            application_name: "zombie".into(),
+            copy_from,
             ..StoreOptions::default()
         };
         Store::connect_lazy(behind.to_url_lossy().as_str(), &options).unwrap()
@@ -77,7 +78,7 @@ async fn freeze_at(pool: PgPool, word: &'static [u8]) {
     // A consumer that takes over is connected already.
     acquire(&successor, 1).await;
     let freezer = Freezer::before(&pool, word).await;
-    let zombie = freezer.store(&pool);
+    let zombie = freezer.store(&pool, 1);
     let old = acquire(&zombie, 0).await;
     // Over one part, so that a freeze in the middle leaves some of the rows with Postgres.
     let mut events: Vec<_> = (0..2000)
@@ -126,10 +127,40 @@ async fn a_client_frozen_before_its_commit_holds_nobody_up(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn a_client_whose_statement_broke_while_it_was_frozen_knows_that_it_was_replaced(
+    pool: PgPool,
+) {
+    let successor = store(&pool).await;
+    let freezer = Freezer::before(&pool, b"/freeze-here").await;
+    let zombie = freezer.store(&pool, usize::MAX);
+    let old = acquire(&zombie, 0).await;
+    let first = batch(0, &old, vec![page_view(1, "/freeze-here")], 0);
+    let writing = tokio::spawn(async move {
+        let outcome = zombie.ingest(&first).await;
+        (zombie, outcome)
+    });
+    tokio::time::timeout(Duration::from_secs(10), freezer.frozen.notified())
+        .await
+        .expect("the client comes to where it freezes");
+    acquire(&successor, 0).await;
+    // As a keepalive does, or a proxy between, to who is silent for long.
+    let ended = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+        WHERE datname = current_database() AND application_name = 'zombie'";
+    assert!(number(&pool, ended).await > 0);
+
+    freezer.thaw.notify_one();
+    let (zombie, outcome) = writing.await.unwrap();
+
+    assert!(matches!(outcome, Err(IngestError::Fenced)), "{outcome:?}");
+    zombie.close().await;
+    successor.close().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn who_takes_one_partition_ends_no_writer_of_another(pool: PgPool) {
     let successor = store(&pool).await;
     let freezer = Freezer::before(&pool, b"COMMIT").await;
-    let other = freezer.store(&pool);
+    let other = freezer.store(&pool, 1);
     let lease = acquire(&other, 3).await;
     let writing = tokio::spawn(async move {
         let outcome = other

@@ -67,7 +67,7 @@ const fn code(refused: Refused) -> &'static str {
         Refused::TooLarge => "too_large",
         Refused::Unsupported => "unsupported_media_type",
         Refused::TooMany(_) => "rate_limited",
-        Refused::Unavailable(_) => "temporarily_unavailable",
+        Refused::Unavailable(_) | Refused::Busy => "temporarily_unavailable",
     }
 }
 

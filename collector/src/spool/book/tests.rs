@@ -15,23 +15,23 @@ fn counts(boot: Uuid, events: u32, first: i64) -> Counts {
     counts
 }
 
-fn taken(boot: Uuid, events: i64) -> impl Iterator<Item = (Uuid, Source, Delivered)> {
+fn taken(boot: Uuid, events: i64) -> impl Iterator<Item = Passed> {
     (0..events).map(move |offset| {
         let at = Delivered {
             partition: 0,
             offset,
         };
-        (boot, Source::Shop, at)
+        Passed {
+            boot,
+            source: Source::Shop,
+            clicks: Clicks::default(),
+            at: Some(at),
+        }
     })
 }
 
 fn empty() -> Book {
-    Book::new(
-        1000,
-        Progress::new(Uuid::from_u128(9)),
-        vec![],
-        &Counts::default(),
-    )
+    Book::new(1000, Progress::new(Uuid::from_u128(9)), vec![])
 }
 
 #[test]
@@ -141,14 +141,16 @@ fn the_next_process_goes_on_with_the_same_totals() {
             number: 3,
             len: 108,
             damaged: false,
+            waiting: counts(OLD, 2, 40),
         },
         Segment {
             number: 5,
             len: 58,
             damaged: true,
+            waiting: counts(OLD, 1, 42),
         },
     ];
-    let mut book = Book::new(1000, progress, segments, &counts(OLD, 3, 40));
+    let mut book = Book::new(1000, progress, segments);
     assert_eq!((book.waiting_events(), book.waiting_bytes()), (3, 100));
     assert_eq!(book.oldest(), Some(at(40)));
     assert_eq!(
@@ -208,6 +210,44 @@ fn a_forgotten_boot_counts_no_more_also_while_that_cannot_be_written_down() {
     let told: Vec<_> = boots.iter().map(|boot| boot.boot).collect();
     assert_eq!(told, [BOOT]);
     assert_eq!((spool.waiting_events, book.waiting_events()), (4, 4));
+}
+
+#[test]
+fn what_is_lost_waits_no_longer_and_is_never_told_to_be_in_kafka() {
+    let mut book = empty();
+    book.wrote(1, 108, &counts(OLD, 3, 0));
+    book.wrote(1, 208, &counts(BOOT, 4, 10));
+    // One is set aside, and of the last two nothing can be read.
+    let aside = Passed {
+        at: None,
+        ..taken(OLD, 1).next().unwrap()
+    };
+    book.advance(208, taken(OLD, 2).chain([aside]).chain(taken(BOOT, 2)));
+    assert_eq!(book.waiting_events(), 2);
+    assert!(book.is_damaged() && !book.is_damaged(), "news once");
+    book.sealed();
+    let lost = book.finish();
+    assert_eq!(lost.events[&(BOOT, Source::Shop)], 2);
+    assert_eq!(lost.total(), 2);
+    assert_eq!((book.waiting_events(), book.oldest()), (0, None));
+    book.written(book.unwritten().unwrap());
+    let (spool, told) = book.report();
+    assert_eq!(spool.waiting_events, 0);
+    let placed = |boot: &BootReport| boot.places.values().map(|placed| placed.events).sum();
+    let sums: Vec<(u64, u64)> = told
+        .iter()
+        .map(|boot| (boot.acknowledged[&Source::Shop], placed(boot)))
+        .collect();
+    assert_eq!(sums, [(4, 2), (3, 2)]);
+    // What comes later waits as ever, also once the old boot is forgotten.
+    book.forget_all_but(BOOT, &told);
+    assert_eq!(book.report().1.len(), 1);
+    book.written(book.unwritten().unwrap());
+    book.wrote(2, 58, &counts(BOOT, 5, 20));
+    assert_eq!(
+        (book.waiting_events(), book.report().0.waiting_events),
+        (5, 5)
+    );
 }
 
 #[test]

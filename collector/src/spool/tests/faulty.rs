@@ -111,6 +111,52 @@ async fn a_disk_that_fails_twice_refuses_and_is_tried_again_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_slow_disk_holds_up_is_bounded_and_the_rest_is_refused_soon() {
+    let place = tempfile::tempdir().unwrap();
+    let disk = Unsteady::default();
+    let spool = Spool::open_on(Box::new(disk.clone()), &settings(place.path(), 1 << 30));
+    let spool = Arc::new(spool.unwrap());
+    let gate = disk.0.gate.lock().unwrap();
+    // One record many times is as many bytes as many records.
+    let large = Record {
+        message: Arc::new(Message::new(
+            Uuid::nil(),
+            "click",
+            "Ann",
+            format!("{{{}}}", "x".repeat(200_000)),
+        )),
+        ..record(0)
+    };
+    let append = || {
+        let (spool, large) = (Arc::clone(&spool), large.clone());
+        async move { spool.append(&[&large; 40]).await }
+    };
+    let size = 40 * (frame::HEAD + large.size());
+    let started = Instant::now();
+    let asked: Vec<_> = (0..12).map(|_| tokio::spawn(append())).collect();
+    while spool.room.available_permits() >= size {
+        assert!(started.elapsed() < ANSWER_WITHIN);
+        std::thread::yield_now();
+    }
+    let one_more = tokio::spawn(append());
+    while !one_more.is_finished() {
+        assert!(started.elapsed() < ANSWER_WITHIN, "it waits for the disk");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // Nothing but what is in memory is promised room on the disk.
+    let percent = spool.shared.book().percent_full();
+    assert!(percent <= 7, "{percent} % of 1 GiB");
+    drop(gate);
+    assert_eq!(one_more.await.unwrap(), Err(Refused::Silent));
+    let mut kept = 0;
+    for one in asked {
+        kept += u32::from(one.await.unwrap().is_ok());
+    }
+    assert_eq!(kept, 8, "of 8 MB each");
+    assert!(append().await.is_ok(), "it takes again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_is_answered_before_the_sync_and_all_who_wait_share_one() {
     let place = tempfile::tempdir().unwrap();
     let (spool, tricks) = unsteady(place.path());
