@@ -61,7 +61,7 @@ pub struct BootReport {
 pub struct Placed {
     /// How many.
     pub events: u64,
-    /// The highest of their offsets.
+    /// The highest of their offsets; of a topic that was created anew, the highest there, as soon as that is certain.
     pub last: LastSeen,
 }
 

@@ -196,7 +196,8 @@ placed AS (
     ON CONFLICT (topic, boot, reporter, kafka_partition) DO UPDATE
     SET
         events = greatest(known.events, excluded.events),
-        last_offset = greatest(known.last_offset, excluded.last_offset)
+        -- Of the later report: in a topic that was created anew, offsets are lower.
+        last_offset = CASE WHEN excluded.events > known.events THEN excluded.last_offset ELSE known.last_offset END
 ),
 -- Reporters who tell of more than was known of them: what they say is later, also when their clock was set back.
 tells_more AS (

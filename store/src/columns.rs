@@ -147,7 +147,8 @@ impl ReportColumns {
                         .entry((boot.boot, who, *partition))
                         .or_insert((0, place.last.0));
                     tells_more |= place.events > most.0;
-                    *most = (most.0.max(place.events), most.1.max(place.last.0));
+                    // The offset of the later report; in a topic that was created anew it is a lower one.
+                    *most = (*most).max((place.events, place.last.0));
                 }
             }
             // What waits is compared with the totals of the same moment, which only the spool's own report has.

@@ -9,6 +9,7 @@ use domain::Source;
 use domain::report::{BootReport, SpoolReport};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
 use uuid::Uuid;
 
 use super::segment::START;
@@ -279,10 +280,11 @@ impl Book {
             segment: first.number,
             position,
         };
+        let now = Instant::now();
         for (boot, source, at) in taken {
             let tally = self.drained.boots.entry(boot).or_default();
             tally.acknowledge(source, 1);
-            tally.place(at);
+            tally.place(at, now);
         }
     }
 

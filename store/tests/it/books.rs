@@ -478,6 +478,40 @@ async fn what_was_in_a_topic_that_was_recreated_expires(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn a_loss_in_a_new_topic_is_one_long_before_it_has_grown_past_the_old_one(pool: PgPool) {
+    let store = store(&pool).await;
+    let zero = key(0);
+    // The old topic's last record was 1,000; one of the three was read.
+    write(&store, 0, vec![cart_event(1)], 1000).await;
+    tell(&store, vec![report(&[(0, 1, 0)])]).await;
+    tell(&store, vec![report(&[(0, 3, 1000)])]).await;
+    let operator = holder("operator");
+    store
+        .reset_offset(&zero, &operator, NextOffset(0), true)
+        .await
+        .unwrap();
+    let reset = balance(&store).await;
+    assert_eq!((reset.expired, reset.in_flight, reset.lost), (2, 0, 0));
+
+    // The collector goes on. At first it cannot tell the new topic's offsets from answers that come late.
+    tell(&store, vec![report(&[(0, 4, 1000)])]).await;
+    write(&store, 0, vec![cart_event(4)], 0).await;
+    let early = balance(&store).await;
+    assert_eq!((early.stored, early.in_flight, early.lost), (2, 0, 0));
+    // Two more, at 3 and 5; the one at 3 never comes.
+    tell(&store, vec![report(&[(0, 6, 5)])]).await;
+    assert_eq!(balance(&store).await.in_flight, 2);
+    write(&store, 0, vec![], 4).await;
+    write(&store, 0, vec![cart_event(6)], 0).await;
+    let read = balance(&store).await;
+    assert_eq!((read.stored, read.in_flight, read.lost), (3, 0, 1));
+    // A report of before, once more, changes nothing.
+    tell(&store, vec![report(&[(0, 3, 1000)]), report(&[(0, 6, 5)])]).await;
+    assert_eq!(balance(&store).await, read);
+    store.close().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn one_copy_that_took_another_way_is_no_loss(pool: PgPool) {
     let store = store(&pool).await;
     // Partitions were added: the copy that was acknowledged lies in 4, the one that was stored came by 0.
