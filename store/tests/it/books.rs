@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use domain::report::{BootReport, CollectorReport, Placed, SpoolReport};
 use domain::{Event, LastSeen, NextOffset, Source};
 use sqlx::PgPool;
-use store::{Balance, Batch, DirectCounts, SpoolBalance, Store};
+use store::{Balance, Batch, DirectCounts, IngestError, SpoolBalance, Store};
 use uuid::Uuid;
 
 /// A report of the boot about itself: events by partition, with the last offset.
@@ -508,6 +508,45 @@ async fn a_loss_in_a_new_topic_is_one_long_before_it_has_grown_past_the_old_one(
     // A report of before, once more, changes nothing.
     tell(&store, vec![report(&[(0, 3, 1000)]), report(&[(0, 6, 5)])]).await;
     assert_eq!(balance(&store).await, read);
+    store.close().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn what_was_in_a_partition_that_is_no_more_expires_and_its_lease_goes(pool: PgPool) {
+    let store = store(&pool).await;
+    let eight = key(8);
+    write(&store, 8, vec![cart_event(1)], 0).await;
+    tell(&store, vec![report(&[(0, 1, 0), (8, 3, 2)])]).await;
+    assert_eq!(
+        store.unread("clickstream").await.unwrap(),
+        [(0, 1), (8, 2)].into()
+    );
+    assert_eq!(balance(&store).await.in_flight, 3);
+
+    let holding = acquire(&store, 8).await;
+    assert_eq!(store.give_up(&eight).await.unwrap(), Some(2));
+    let books = balance(&store).await;
+    assert_eq!(
+        (books.stored, books.expired, books.in_flight, books.lost),
+        (1, 2, 1, 0)
+    );
+    let leases = store.leases("clickstream").await.unwrap();
+    assert!(leases.iter().all(|row| row.partition != 8) && leases.len() == 6);
+    // Who held it writes nothing any more.
+    let late = batch(8, &holding, vec![cart_event(2)], 0);
+    let refused = store.ingest(&late).await.unwrap_err();
+    assert!(matches!(refused, IngestError::Fenced), "{refused}");
+
+    // A report that came too late: it is in flight until the same is done again.
+    tell(&store, vec![report(&[(0, 1, 0), (8, 4, 3)])]).await;
+    assert_eq!(balance(&store).await.in_flight, 2);
+    assert_eq!(store.give_up(&eight).await.unwrap(), Some(1));
+    assert_eq!(store.give_up(&eight).await.unwrap(), None);
+    let booked = balance(&store).await;
+    assert_eq!((booked.expired, booked.in_flight, booked.lost), (3, 1, 0));
+
+    // Should the topic grow again, the partition begins anew.
+    assert_eq!(acquire(&store, 8).await.next, NextOffset(0));
     store.close().await;
 }
 
