@@ -35,7 +35,9 @@ pub struct Balance {
     /// Events that Kafka took and that were not there when their place was read, and those that are gone from a
     /// collector's disk. Anything but 0 is an alarm.
     pub lost: u64,
-    /// Events that were counted before a report told of them, or instead of one that never came.
+    /// Events that were counted before a report told of them, or instead of one that never came; and events that
+    /// Kafka took after their sender had been refused, of which no report tells. As many losses of the same boot
+    /// would not be seen.
     pub unreported: u64,
     /// What producers wrote that are no collectors; not part of the sum.
     pub direct: DirectCounts,

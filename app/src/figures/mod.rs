@@ -55,8 +55,9 @@ pub struct Books {
     pub acknowledged: u64,
     /// The same by source.
     pub acknowledged_by_source: BTreeMap<String, u64>,
-    /// Counted in Postgres already, and not yet in a collector's report: at most the last second's events,
-    /// and those of a collector that was killed before its next report.
+    /// Counted in Postgres, and not in a collector's report: the last second's events, for a moment; and for good,
+    /// those of a collector that was killed before its next report, and those that Kafka took although their sender
+    /// was told that they could not be kept. In one run of a collector, as many losses would not be seen.
     pub unreported: u64,
     /// Rows.
     pub stored: u64,
