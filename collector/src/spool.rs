@@ -305,6 +305,11 @@ impl Spool {
         self.shared.book().report()
     }
 
+    /// Whether this process is the first one here, so that no earlier one can have reported anything.
+    pub fn is_new(&self) -> bool {
+        self.shared.folder.is_new
+    }
+
     /// What `told` says of boots other than this one need not be told again, if it is all there is to say.
     pub fn reported(&self, boot: Uuid, told: &[BootReport]) {
         self.shared.book().forget_all_but(boot, told);

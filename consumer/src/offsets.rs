@@ -5,7 +5,7 @@ use crate::consent;
 use crate::run::owner;
 use crate::settings::Cli;
 use crate::source::{self, Client, Context};
-use crate::start::Watermarks;
+use crate::start::{self, Watermarks};
 use crate::verbs::{OffsetsVerb, Reset};
 use anyhow::{Context as _, bail, ensure};
 use moves::Move;
@@ -91,11 +91,13 @@ impl View {
             .iter()
             .map(|(n, halt)| format!("partition {n}: {}\n  {}", halt.reason, halt.repair))
             .collect();
-        let gone = |row: &&LeaseRow| !self.kafka.contains_key(&row.partition);
-        for row in self.leases.iter().filter(gone) {
+        let unread = self.store.unread(&self.topic).await?;
+        for gone in moves::without_kafka(&self.kafka, &self.leases, &unread) {
             lines.push(format!(
-                "partition {}: Postgres has its offset {}, Kafka has no such partition",
-                row.partition, row.lease.next
+                "partition {}: Kafka has no such partition; {} events that collectors put there were not read\n  {}",
+                gone.partition,
+                gone.unread,
+                start::give_up(gone.partition)
             ));
         }
         if lines.is_empty() {
@@ -107,23 +109,35 @@ impl View {
 
     /// Shows the moves, and makes them when told to.
     async fn reset(&self, reset: &Reset) -> anyhow::Result<()> {
-        let moves = moves::plan(reset, &self.kafka, &self.leases)?;
-        for one in &moves {
+        let unread = self.store.unread(&self.topic).await?;
+        let plan = moves::plan(reset, &self.kafka, &self.leases, &unread)?;
+        for one in &plan.moves {
             println!("{}", one.explain(reset.recreated));
+        }
+        for one in &plan.given_up {
+            println!("{}", one.explain());
         }
         if !consent::given(reset.consent)? {
             return Ok(());
         }
-        self.make(&moves, reset.recreated).await
+        for one in &plan.given_up {
+            let key = self.key(one.partition);
+            self.store.give_up(&key).await?;
+        }
+        self.make(&plan.moves, reset.recreated).await
+    }
+
+    fn key(&self, partition: i32) -> PartitionKey {
+        PartitionKey {
+            topic: self.topic.clone(),
+            partition,
+        }
     }
 
     /// Makes the moves.
     pub async fn make(&self, moves: &[Move], recreated: bool) -> anyhow::Result<()> {
         for one in moves {
-            let key = PartitionKey {
-                topic: self.topic.clone(),
-                partition: one.partition,
-            };
+            let key = self.key(one.partition);
             if one.from.is_none() {
                 // A lease must be there to be moved.
                 let lows = self.kafka.iter().map(|(n, marks)| (*n, marks.low));

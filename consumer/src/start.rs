@@ -110,6 +110,14 @@ pub fn decide(
     })
 }
 
+/// What to do about a partition that Kafka does not have any more.
+pub fn give_up(partition: i32) -> String {
+    format!(
+        "if the topic was created anew with fewer, give it up: {}",
+        reset(partition, "beginning", true)
+    )
+}
+
 /// The halt of a partition in which another record stands where the last one was.
 pub fn another_record(partition: i32, epoch: i64, offset: LastSeen) -> Halt {
     Halt {

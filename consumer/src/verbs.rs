@@ -46,7 +46,7 @@ pub struct Reset {
     #[arg(long, value_name = "OFFSET|beginning|end")]
     pub to: To,
     /// The topic was created anew, or this is another cluster: its records were never read, whatever
-    /// their offsets.
+    /// their offsets. Partitions that it does not have any more are given up.
     #[arg(long)]
     pub recreated: bool,
     #[command(flatten)]

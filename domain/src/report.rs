@@ -22,11 +22,12 @@ pub const COLLECTOR_REPORT: &str = "collector_report";
 /// One process's totals at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CollectorReport {
-    /// The process that speaks, by its boot.
+    /// Who speaks: a process, by its boot, or a spool, by its id.
     pub reporter: Uuid,
     /// When, in whole microseconds.
     pub reported_at: DateTime<Utc>,
-    /// What waits in its spool; none for a collector without one.
+    /// What waits in the spool that speaks, at the moment of its totals. Older collectors say it also in a process's
+    /// own report, where nothing belongs to it.
     pub spool: Option<SpoolReport>,
     /// Its own boot, and each boot whose events it found in its spool and brought to Kafka. One that has
     /// nothing new to tell since it was last heard may be left out.
@@ -60,7 +61,7 @@ pub struct BootReport {
 pub struct Placed {
     /// How many.
     pub events: u64,
-    /// The highest of their offsets.
+    /// The highest of their offsets; of a topic that was created anew, the highest there, as soon as that is certain.
     pub last: LastSeen,
 }
 

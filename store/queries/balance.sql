@@ -25,9 +25,6 @@ counted AS (
         WHERE topic = $1
     ) AS book
 ),
-acknowledged AS (
-    SELECT boot, sum(events) AS events FROM collector_acknowledged WHERE topic = $1 GROUP BY boot
-),
 -- Each boot in each partition. Settled: every place that was reported has been read.
 compared AS (
     SELECT
@@ -46,10 +43,8 @@ compared AS (
 boots AS (
     SELECT
         coalesce(sum(missing) FILTER (WHERE NOT settled), 0) AS unread,
-        greatest(coalesce(sum(missing) FILTER (WHERE settled), 0) - coalesce(sum(ahead), 0), 0) AS gone,
-        greatest(coalesce(max(acknowledged.events), 0) - coalesce(sum(placed), 0), 0) AS unplaced
+        greatest(coalesce(sum(missing) FILTER (WHERE settled), 0) - coalesce(sum(ahead), 0), 0) AS gone
     FROM compared
-    FULL JOIN acknowledged USING (boot)
     GROUP BY boot
 ),
 -- What an operator skipped may be what is missing there, and no more than that.
@@ -60,8 +55,28 @@ skipped AS (
     WHERE counted.boot = '00000000-0000-0000-0000-000000000000' AND compared.settled
     GROUP BY kafka_partition, counted.expired
 ),
-spooled AS (
-    SELECT coalesce(sum(waiting_events), 0) AS events FROM collector_spools WHERE topic = $1
+-- Each spool. What it took and did not bring to Kafka waits on its disk, as far as it says so itself; the rest is gone
+-- from there. (A process tells only of what Kafka took from it.) What it says of its disk counts only in its own report,
+-- where it stands beside the totals of the same moment; where there is none yet, nothing is known to be gone.
+spools AS (
+    SELECT
+        spool, reported_at,
+        least(unplaced, coalesce(waiting_events, unplaced)) AS waiting,
+        greatest(unplaced - coalesce(waiting_events, unplaced), 0) AS gone
+    FROM (
+        SELECT reporter AS spool, told.events - coalesce(brought.events, 0) AS unplaced
+        FROM (
+            SELECT reporter, sum(events) AS events FROM collector_acknowledged WHERE topic = $1 GROUP BY reporter
+        ) AS told
+        LEFT JOIN (
+            SELECT reporter, sum(events) AS events FROM collector_places WHERE topic = $1 GROUP BY reporter
+        ) AS brought USING (reporter)
+    ) AS short
+    JOIN (SELECT reporter AS spool, reported_at FROM collector_reports WHERE topic = $1) AS heard USING (spool)
+    LEFT JOIN (
+        SELECT spool, waiting_events FROM collector_spools WHERE topic = $1 AND reporter = spool
+    ) AS disk USING (spool)
+    WHERE unplaced > 0
 ),
 sources AS (
     SELECT source, sum(events)::bigint AS events
@@ -85,16 +100,17 @@ shortfall AS (
     SELECT
         coalesce(sum(unread), 0) AS unread,
         coalesce(sum(gone), 0) AS gone,
-        coalesce(sum(unplaced), 0) AS unplaced,
         (SELECT coalesce(sum(events), 0) FROM skipped) AS skipped
     FROM boots
 )
 SELECT
     ARRAY(SELECT source FROM sources ORDER BY source) AS "sources!",
     ARRAY(SELECT events FROM sources ORDER BY source) AS "acknowledged!",
-    spooled.events::bigint AS "spooled!",
+    ARRAY(SELECT spool FROM spools ORDER BY spool) AS "spools!",
+    ARRAY(SELECT waiting::bigint FROM spools ORDER BY spool) AS "spools_waiting!",
+    ARRAY(SELECT gone::bigint FROM spools ORDER BY spool) AS "spools_gone!",
+    ARRAY(SELECT reported_at FROM spools ORDER BY spool) AS "spools_reported_at!",
     unread::bigint AS "unread!",
-    unplaced::bigint AS "unplaced!",
     gone::bigint AS "gone!",
     least(skipped, gone)::bigint AS "skipped!",
     stored::bigint AS "stored!",
@@ -106,4 +122,4 @@ SELECT
     direct_rejected::bigint AS "direct_rejected!",
     direct_expired::bigint AS "direct_expired!",
     (SELECT max(reported_at) FROM collector_reports WHERE topic = $1) AS reported_at
-FROM totals, shortfall, spooled
+FROM totals, shortfall

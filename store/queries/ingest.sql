@@ -3,7 +3,7 @@
 --
 -- Small batches are nothing but this statement, in autocommit: a client that freezes holds no transaction open. For
 -- large ones most rows have been copied into the tables before it, in the same transaction (`store::copy`); then
--- `$9` to `$26` and `$56` to `$59` hold only the other events, `$34` to `$39` and `$60` what the copied ones add to
+-- `$9` to `$26` and `$55` to `$58` hold only the other events, `$34` to `$39` and `$59` what the copied ones add to
 -- the counts.
 --
 -- Everything hangs on the lease: without its row, `batch` and all other givens are empty, and so is all that follows.
@@ -27,7 +27,7 @@ batch AS MATERIALIZED (
         $9::bigint[], $10::uuid[], $11::boolean[], $12::timestamptz[], $13::timestamptz[], $14::text[],
         $15::text[], $16::text[], $17::text[], $18::text[], $19::text[], $20::text[], $21::text[],
         $22::text[], $23::integer[], $24::uuid[], $25::jsonb[], $26::jsonb[],
-        $56::text[], $57::text[], $58::text[], $59::text[]
+        $55::text[], $56::text[], $57::text[], $58::text[]
     ) AS given (
         kafka_offset, event_id, client_id, received_at, occurred_at, type,
         username, session_id, url, path, referrer, user_agent, ip,
@@ -125,7 +125,7 @@ counted AS MATERIALIZED (
         FROM stored
         UNION ALL
         SELECT bucket, type, bot, events, clicks
-        FROM unnest($34::timestamptz[], $35::text[], $60::boolean[], $36::bigint[], $37::bigint[])
+        FROM unnest($34::timestamptz[], $35::text[], $59::boolean[], $36::bigint[], $37::bigint[])
             AS copied (bucket, type, bot, events, clicks)
         WHERE EXISTS (SELECT FROM lease)
     ) AS new
@@ -196,13 +196,32 @@ placed AS (
     ON CONFLICT (topic, boot, reporter, kafka_partition) DO UPDATE
     SET
         events = greatest(known.events, excluded.events),
-        last_offset = greatest(known.last_offset, excluded.last_offset)
+        -- Of the later report: in a topic that was created anew, offsets are lower.
+        last_offset = CASE WHEN excluded.events > known.events THEN excluded.last_offset ELSE known.last_offset END
 ),
+-- Reporters who tell of more than was known of them: what they say is later, also when their clock was set back.
+tells_more AS (
+    SELECT given.reporter
+    FROM unnest($42::uuid[], $43::uuid[], $44::text[], $45::bigint[]) AS given (reporter, boot, source, events)
+    LEFT JOIN collector_acknowledged AS known
+        ON known.topic = $1 AND known.boot = given.boot AND known.reporter = given.reporter
+        AND known.source = given.source
+    WHERE given.events > coalesce(known.events, 0)
+    UNION ALL
+    SELECT given.reporter
+    FROM unnest($46::uuid[], $47::uuid[], $48::integer[], $49::bigint[])
+        AS given (reporter, boot, kafka_partition, events)
+    LEFT JOIN collector_places AS known
+        ON known.topic = $1 AND known.boot = given.boot AND known.reporter = given.reporter
+        AND known.kafka_partition = given.kafka_partition
+    WHERE given.events > coalesce(known.events, 0)
+),
+-- What waits on a disk, by the spool's own report: it is compared with the totals in the same report.
 spooled AS (
     INSERT INTO collector_spools AS known (topic, spool, waiting_events, waiting_bytes, reporter, reported_at)
-    SELECT $1, spool, waiting_events, waiting_bytes, reporter, reported_at
-    FROM unnest($51::uuid[], $52::bigint[], $53::bigint[], $54::uuid[], $55::timestamptz[])
-        AS given (spool, waiting_events, waiting_bytes, reporter, reported_at)
+    SELECT $1, spool, waiting_events, waiting_bytes, spool, reported_at
+    FROM unnest($51::uuid[], $52::bigint[], $53::bigint[], $54::timestamptz[])
+        AS given (spool, waiting_events, waiting_bytes, reported_at)
     WHERE EXISTS (SELECT FROM lease)
     ON CONFLICT (topic, spool) DO UPDATE
     SET
@@ -210,7 +229,9 @@ spooled AS (
         waiting_bytes = excluded.waiting_bytes,
         reporter = excluded.reporter,
         reported_at = excluded.reported_at
-    WHERE excluded.reported_at > known.reported_at
+    WHERE
+        excluded.reported_at > known.reported_at
+        OR excluded.spool IN (SELECT reporter FROM tells_more)
 )
 SELECT
     EXISTS (SELECT FROM lease) AS "held!",

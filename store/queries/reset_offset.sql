@@ -5,6 +5,7 @@
 --
 -- Skipped records may be anybody's, so they are booked without a boot. In a topic that was created anew the records of
 -- the old one are gone; what was in it is known by the collectors' reports: where they put more than was counted.
+-- Their offsets are the old topic's, and are forgotten: the new one need not grow past them to be read.
 WITH old AS (
     SELECT next_offset, greatest(next_offset, replay_until) AS read_until
     FROM partition_leases
@@ -28,6 +29,22 @@ moved AS (
     RETURNING
         lease.epoch, lease.next_offset, lease.last_offset, lease.last_record_time_ms, lease.last_record_hash,
         lease.cluster_id
+),
+-- In the order of the key, as reports are written.
+reported AS MATERIALIZED (
+    SELECT boot, reporter
+    FROM collector_places
+    WHERE $4 AND topic = $1 AND kafka_partition = $2 AND EXISTS (SELECT FROM old)
+    ORDER BY boot, reporter
+    FOR UPDATE
+),
+forgotten AS (
+    UPDATE collector_places AS place
+    SET last_offset = -1
+    FROM reported
+    WHERE
+        place.topic = $1 AND place.boot = reported.boot AND place.reporter = reported.reporter
+        AND place.kafka_partition = $2
 ),
 placed AS (
     SELECT boot, sum(events)::bigint AS events

@@ -2,12 +2,14 @@
 //!
 //! Both sides come through the topic and are written with the rows, so they never run apart by more than what
 //! still lies in Kafka: events that were put there and not read yet are in flight, and events that were read
-//! without being counted are lost. A boot that was killed within the second before its next report has
+//! without being counted are lost. So are those that a spool took, did not bring to Kafka, and no longer has on its
+//! disk by its own word. A boot that was killed within the second before its next report has
 //! acknowledged more than it told; what was counted of that is shown as unreported.
 
 use crate::connection::Store;
 use crate::error::StoreError;
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 /// The books of a topic: `acknowledged + unreported = stored + duplicate + rejected + expired + in_flight + lost`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub struct Balance {
     pub acknowledged: u64,
     /// Of those in flight, the ones that wait on a collector's disk.
     pub spooled: u64,
+    /// The spools in which something waits, or from which something is gone.
+    pub spools: Vec<SpoolBalance>,
     /// Events that are rows.
     pub stored: u64,
     /// Tries of clients for events that are rows already.
@@ -28,14 +32,30 @@ pub struct Balance {
     pub expired: u64,
     /// Events on their way: on a disk, or in Kafka and not read yet.
     pub in_flight: u64,
-    /// Events that Kafka took and that were not there when their place was read. Anything but 0 is an alarm.
+    /// Events that Kafka took and that were not there when their place was read, and those that are gone from a
+    /// collector's disk. Anything but 0 is an alarm.
     pub lost: u64,
-    /// Events that were counted before a report told of them, or instead of one that never came.
+    /// Events that were counted before a report told of them, or instead of one that never came; and events that
+    /// Kafka took after their sender had been refused, of which no report tells. As many losses of the same boot
+    /// would not be seen.
     pub unreported: u64,
     /// What producers wrote that are no collectors; not part of the sum.
     pub direct: DirectCounts,
     /// The newest report's time, by its reporter's clock; none without collectors.
     pub reported_at: Option<DateTime<Utc>>,
+}
+
+/// What a spool took and did not bring to Kafka.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpoolBalance {
+    /// The folder, by the id that it keeps.
+    pub spool: Uuid,
+    /// Events that wait there for Kafka, as it said last.
+    pub waiting: u64,
+    /// Events that do not wait there any more: lost.
+    pub gone: u64,
+    /// When it reported last, by its own clock.
+    pub reported_at: DateTime<Utc>,
 }
 
 /// Events of producers that write to the topic by themselves, and messages too broken to tell whose they are.
@@ -72,14 +92,27 @@ impl Store {
         let acknowledged = by_source.iter().map(|(_, events)| events).sum();
         let (stored, duplicate, rejected) = (n(row.stored), n(row.duplicate), n(row.rejected));
         let expired = n(row.expired) + n(row.skipped);
-        // A spool's own count, and what its totals say, are the same but for an instant.
-        let in_flight = n(row.unread) + n(row.spooled).max(n(row.unplaced));
-        let lost = n(row.gone) - n(row.skipped);
+        let spools: Vec<SpoolBalance> = (row.spools.into_iter())
+            .zip(row.spools_waiting.into_iter().map(n))
+            .zip(row.spools_gone.into_iter().map(n))
+            .zip(row.spools_reported_at)
+            .map(|(((spool, waiting), gone), reported_at)| SpoolBalance {
+                spool,
+                waiting,
+                gone,
+                reported_at,
+            })
+            .collect();
+        let spooled: u64 = spools.iter().map(|spool| spool.waiting).sum();
+        let gone_from_disks: u64 = spools.iter().map(|spool| spool.gone).sum();
+        let in_flight = n(row.unread) + spooled;
+        let lost = n(row.gone) - n(row.skipped) + gone_from_disks;
         let known = stored + duplicate + rejected + expired + in_flight + lost;
         Ok(Balance {
             by_source,
             acknowledged,
-            spooled: n(row.spooled),
+            spooled,
+            spools,
             stored,
             duplicate,
             rejected,

@@ -122,7 +122,6 @@ pub(crate) struct ReportColumns {
     pub spool: Vec<Uuid>,
     pub spool_events: Vec<i64>,
     pub spool_bytes: Vec<i64>,
-    pub spool_reporter: Vec<Uuid>,
     pub spool_reported_at: Vec<DateTime<Utc>>,
 }
 
@@ -131,27 +130,33 @@ impl ReportColumns {
         let mut heard: BTreeMap<Uuid, DateTime<Utc>> = BTreeMap::new();
         let mut acknowledged: BTreeMap<(Uuid, Uuid, Source), u64> = BTreeMap::new();
         let mut placed: BTreeMap<(Uuid, Uuid, i32), (u64, i64)> = BTreeMap::new();
-        let mut spools: BTreeMap<Uuid, (DateTime<Utc>, Uuid, SpoolReport)> = BTreeMap::new();
+        let mut spools: BTreeMap<Uuid, (DateTime<Utc>, SpoolReport)> = BTreeMap::new();
         for report in reports {
             let (who, when) = (report.reporter, report.reported_at);
             let newest = heard.entry(who).or_insert(when);
             *newest = when.max(*newest);
+            let mut tells_more = false;
             for boot in &report.boots {
                 for (source, events) in &boot.acknowledged {
                     let most = acknowledged.entry((boot.boot, who, *source)).or_default();
+                    tells_more |= events > most;
                     *most = (*most).max(*events);
                 }
                 for (partition, place) in &boot.places {
                     let most = placed
                         .entry((boot.boot, who, *partition))
                         .or_insert((0, place.last.0));
-                    *most = (most.0.max(place.events), most.1.max(place.last.0));
+                    tells_more |= place.events > most.0;
+                    // The offset of the later report; in a topic that was created anew it is a lower one.
+                    *most = (*most).max((place.events, place.last.0));
                 }
             }
-            if let Some(spool) = report.spool {
-                let newest = spools.entry(spool.id).or_insert((when, who, spool));
-                if when > newest.0 {
-                    *newest = (when, who, spool);
+            // What waits is compared with the totals of the same moment, which only the spool's own report has.
+            if let Some(spool) = report.spool.filter(|spool| spool.id == who) {
+                let newest = spools.entry(who).or_insert((when, spool));
+                // Who tells of more speaks later, also when his clock was set back.
+                if when > newest.0 || tells_more {
+                    *newest = (when, spool);
                 }
             }
         }
@@ -173,11 +178,10 @@ impl ReportColumns {
             columns.placed_events.push(bigint(events));
             columns.placed_last.push(last);
         }
-        for (id, (reported_at, reporter, spool)) in spools {
+        for (id, (reported_at, spool)) in spools {
             columns.spool.push(id);
             columns.spool_events.push(bigint(spool.waiting_events));
             columns.spool_bytes.push(bigint(spool.waiting_bytes));
-            columns.spool_reporter.push(reporter);
             columns.spool_reported_at.push(reported_at);
         }
         columns

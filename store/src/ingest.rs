@@ -259,7 +259,6 @@ pub(crate) async fn ingest(
         &reports.spool,
         &reports.spool_events,
         &reports.spool_bytes,
-        &reports.spool_reporter,
         &reports.spool_reported_at,
         &events.browser as &[Option<&str>],
         &events.system as &[Option<&str>],

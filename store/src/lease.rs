@@ -7,6 +7,7 @@
 use crate::connection::Store;
 use crate::error::{StoreError, is_lock_timeout};
 use domain::{LastSeen, NextOffset};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long a commit takes, or a small batch; who holds a lease's row for longer may be frozen.
@@ -106,7 +107,7 @@ impl Store {
         self.register(key, holder, first).await?;
         match self.take(key, holder, self.lock_timeout).await? {
             Some(lease) => Ok(lease),
-            // Nobody deletes leases; the row was written a moment ago.
+            // Only an operator deletes leases, of partitions that are no more; the row was written a moment ago.
             None => Err(StoreError::Broken(sqlx::Error::RowNotFound)),
         }
     }
@@ -164,6 +165,33 @@ impl Store {
         let row = self.answer(row).await?;
         session.finish();
         Ok(row.map(Lease::from))
+    }
+
+    /// How many events the collectors put into each partition of a topic beyond those that were counted there.
+    pub async fn unread(&self, topic: &str) -> Result<BTreeMap<i32, u64>, StoreError> {
+        let mut session = self.session().await?;
+        let rows = sqlx::query_file!("queries/unread.sql", topic).fetch_all(&mut *session);
+        let rows = self.answer(rows).await?;
+        session.finish();
+        let unread = rows.into_iter();
+        Ok(unread
+            .map(|row| (row.partition, row.events.unsigned_abs()))
+            .collect())
+    }
+
+    /// Gives up a partition that Kafka does not have any more: its lease goes, and what collectors put there and was
+    /// not counted is booked as expired.
+    ///
+    /// For operators only. A report that comes later can tell of more: then the same books that, too. Returns how many
+    /// events were booked; nothing when there was neither a lease nor anything to book.
+    pub async fn give_up(&self, key: &PartitionKey) -> Result<Option<u64>, StoreError> {
+        let mut session = self.session().await?;
+        let row = sqlx::query_file!("queries/give_up.sql", key.topic, key.partition)
+            .fetch_one(&mut *session);
+        let row = self.answer(row).await?;
+        session.finish();
+        let expired = row.expired.unsigned_abs();
+        Ok((row.had_lease || expired > 0).then_some(expired))
     }
 
     /// Ends every transaction that writes the partition now; see [`crate::copy`].

@@ -27,7 +27,7 @@ pub mod summary;
 pub mod twice;
 pub mod views;
 
-pub use balance::{Balance, DirectCounts};
+pub use balance::{Balance, DirectCounts, SpoolBalance};
 pub use clicks::StoredClicks;
 pub use connection::{Store, StoreOptions};
 pub use error::{IngestError, StoreError};

@@ -3,7 +3,7 @@
 //! that nobody reads.
 
 use super::words::{count, list, many, span};
-use super::{Books, Figures, Partition};
+use super::{Books, Figures, Partition, SpoolTold};
 
 /// `min.insync.replicas` of our topic: with fewer, Kafka takes no events.
 const MIN_IN_SYNC: usize = 2;
@@ -15,6 +15,9 @@ const STILL_S: f64 = 5.0;
 const BEYOND_S: f64 = 5.0;
 /// Behind by more than this is worth a word.
 const BEHIND_S: f64 = 10.0;
+/// A spool in which something waits reports every ten seconds, as long as Kafka takes it. Who was not heard for so
+/// long may be gone, with its disk.
+const SILENT_S: f64 = 60.0;
 /// An event that leaves Kafka within this time needs somebody now.
 const LEAVES_SOON_S: f64 = 24.0 * 3600.0;
 
@@ -54,6 +57,14 @@ fn about_books(books: &Books, problems: &mut Vec<String>) {
         problems.push(format!(
             "The books do not close: {} more or less than acknowledged.",
             count(books.difference.unsigned_abs())
+        ));
+    }
+    for spool in books.spools.iter().filter(|spool| spool.gone > 0) {
+        problems.push(format!(
+            "{} that waited in the spool {} {} gone from its disk.",
+            many(spool.gone, "event"),
+            spool.id,
+            are(spool.gone)
         ));
     }
     if let Some(twice) = books.twice.filter(|twice| twice.found > 0) {
@@ -168,6 +179,19 @@ fn warnings(figures: &Figures) -> Vec<String> {
             }
         ));
     }
+    for (spool, silent) in silent_spools(figures) {
+        warnings.push(format!(
+            "The spool {}, in which {} for Kafka, has not reported since {} UTC, for {}. Is its machine gone?",
+            spool.id,
+            if spool.waiting == 1 {
+                "1 event waits".to_owned()
+            } else {
+                format!("{} events wait", count(spool.waiting))
+            },
+            spool.reported_at.format("%Y-%m-%d %H:%M:%S"),
+            span(silent)
+        ));
+    }
     if let Some(behind) = figures.lag_s.filter(|lag| *lag > BEHIND_S) {
         warnings.push(format!("Postgres is {} behind.", span(behind)));
     }
@@ -182,6 +206,19 @@ fn warnings(figures: &Figures) -> Vec<String> {
         });
     }
     warnings
+}
+
+/// Spools in which something waits and that have said nothing for long, with for how long, in seconds. What they
+/// said may lie unread in Kafka: no longer than what is unread does.
+fn silent_spools(figures: &Figures) -> impl Iterator<Item = (&SpoolTold, f64)> {
+    let spools = figures.books.iter().flat_map(|books| &books.spools);
+    let unread = figures.lag_s.unwrap_or_default();
+    spools
+        .filter(|spool| spool.waiting > 0)
+        .filter_map(move |spool| {
+            let silent = (figures.at - spool.reported_at).as_seconds_f64();
+            (silent - unread > SILENT_S).then_some((spool, silent))
+        })
 }
 
 /// Whether Kafka refuses events for want of copies.
@@ -212,7 +249,7 @@ mod tests {
     use super::super::tests::well;
     use super::super::{Spool, Twice};
     use super::*;
-    use chrono::DateTime;
+    use chrono::{DateTime, TimeDelta};
     use rstest::rstest;
 
     /// The figures with a fault in them, judged.
@@ -225,6 +262,16 @@ mod tests {
 
     fn books(figures: &mut Figures) -> &mut Books {
         figures.books.as_mut().unwrap()
+    }
+
+    /// A spool that has been silent for so many seconds.
+    fn spool(figures: &Figures, waiting: u64, gone: u64, silent: i64) -> SpoolTold {
+        SpoolTold {
+            id: "0193".into(),
+            waiting,
+            gone,
+            reported_at: figures.at - TimeDelta::seconds(silent),
+        }
     }
 
     #[test]
@@ -320,6 +367,50 @@ mod tests {
     ) {
         let figures = with(|figures| figures.partitions[0].beyond_s = beyond_s);
         assert_eq!(figures.problems.is_empty(), fine);
+    }
+
+    #[test]
+    fn what_is_gone_from_a_disk_is_lost_and_the_disk_is_named() {
+        let figures = with(|figures| {
+            let gone = spool(figures, 0, 2, 9000);
+            books(figures).spools = vec![gone];
+            books(figures).lost = 2;
+            books(figures).difference = 2;
+        });
+        assert!(!figures.balanced);
+        let lost = "2 events that a collector acknowledged are lost.";
+        let gone = "2 events that waited in the spool 0193 are gone from its disk.";
+        assert_eq!(figures.problems, [lost, gone]);
+        assert_eq!(figures.warnings, [""; 0]);
+    }
+
+    #[rstest]
+    #[case::silent(3, 90, None, Some("3 events wait"))]
+    #[case::silent_with_one(1, 90, None, Some("1 event waits"))]
+    #[case::just_heard(3, 60, None, None)]
+    #[case::its_report_may_be_unread(3, 90, Some(40.0), None)]
+    #[case::longer_than_anything_is_unread(3, 90, Some(4.0), Some("3 events wait"))]
+    #[case::nothing_waits(0, 90, None, None)]
+    fn a_spool_that_went_silent_with_events_is_a_warning(
+        #[case] waiting: u64,
+        #[case] silent: i64,
+        #[case] lag_s: Option<f64>,
+        #[case] wait: Option<&str>,
+    ) {
+        let figures = with(|figures| {
+            figures.at = DateTime::UNIX_EPOCH + TimeDelta::seconds(silent);
+            figures.lag_s = lag_s;
+            let told = spool(figures, waiting, 0, silent);
+            books(figures).spools = vec![told];
+        });
+        assert!(figures.balanced && figures.problems.is_empty());
+        let expected = wait.map(|wait| {
+            format!(
+                "The spool 0193, in which {wait} for Kafka, has not reported since 1970-01-01 00:00:00 UTC, for 1 min 30 s. Is its machine gone?"
+            )
+        });
+        let about_spools = figures.warnings.iter().find(|one| one.contains("0193"));
+        assert_eq!(about_spools, expected.as_ref());
     }
 
     #[test]

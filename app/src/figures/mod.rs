@@ -55,8 +55,9 @@ pub struct Books {
     pub acknowledged: u64,
     /// The same by source.
     pub acknowledged_by_source: BTreeMap<String, u64>,
-    /// Counted in Postgres already, and not yet in a collector's report: at most the last second's events,
-    /// and those of a collector that was killed before its next report.
+    /// Counted in Postgres, and not in a collector's report: the last second's events, for a moment; and for good,
+    /// those of a collector that was killed before its next report, and those that Kafka took although their sender
+    /// was told that they could not be kept. In one run of a collector, as many losses would not be seen.
     pub unreported: u64,
     /// Rows.
     pub stored: u64,
@@ -70,8 +71,10 @@ pub struct Books {
     pub in_flight: u64,
     /// Those of `in_flight` that lie in a spool.
     pub spooled: u64,
-    /// Acknowledged, all places read that they could be in, and not there.
+    /// Acknowledged, all places read that they could be in, and not there; or gone from a collector's disk.
     pub lost: u64,
+    /// The spools in which something waits, or from which something is gone.
+    pub spools: Vec<SpoolTold>,
     /// `acknowledged` + `unreported` − all that is accounted for. Not zero: something is missing.
     pub difference: i64,
     /// Rows that have another row's id, among those that were looked at.
@@ -80,6 +83,19 @@ pub struct Books {
     pub direct: Direct,
     /// The newest report of a collector.
     pub reported_at: Option<DateTime<Utc>>,
+}
+
+/// What a spool of whichever collector told of its disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SpoolTold {
+    /// Its id, which stands in the file `id` of its folder.
+    pub id: String,
+    /// Events that wait there for Kafka, by its last report.
+    pub waiting: u64,
+    /// Events that waited there and are gone: lost.
+    pub gone: u64,
+    /// Its last report, by its own clock.
+    pub reported_at: DateTime<Utc>,
 }
 
 /// A look at rows, for two with the same id.

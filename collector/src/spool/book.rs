@@ -9,6 +9,7 @@ use domain::Source;
 use domain::report::{BootReport, SpoolReport};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
 use uuid::Uuid;
 
 use super::segment::START;
@@ -305,6 +306,7 @@ impl Book {
             segment: first.number,
             position,
         };
+        let now = Instant::now();
         for Passed {
             boot,
             source,
@@ -316,7 +318,7 @@ impl Book {
             if let Some(at) = at {
                 let tally = self.drained.boots.entry(boot).or_default();
                 tally.acknowledge(source, 1);
-                tally.place(at);
+                tally.place(at, now);
             } else {
                 *self.lost.entry(boot).or_default() += 1;
             }

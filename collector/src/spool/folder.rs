@@ -18,6 +18,8 @@ pub(super) struct Folder {
     path: PathBuf,
     /// What the spool is called in reports, whichever process has it.
     pub id: Uuid,
+    /// Whether it has that name only now, so that nobody was told of it before.
+    pub is_new: bool,
     _lock: File,
 }
 
@@ -35,6 +37,7 @@ impl Folder {
         let mut folder = Self {
             path: path.to_path_buf(),
             id: Uuid::nil(),
+            is_new: false,
             _lock: lock,
         };
         folder.id = if let Some(text) = folder.read("id").context("cannot read the file id")? {
@@ -45,6 +48,7 @@ impl Folder {
             folder
                 .write("id", format!("{id}\n").as_bytes())
                 .context("cannot write to it")?;
+            folder.is_new = true;
             id
         };
         Ok(folder)
@@ -176,8 +180,10 @@ mod tests {
             assert!(refused.contains(part), "{part} in {refused}");
         }
         let id = first.id;
+        assert!(first.is_new);
         drop(first);
-        assert_eq!(Folder::open(&path).unwrap().id, id);
+        let second = Folder::open(&path).unwrap();
+        assert_eq!((second.id, second.is_new), (id, false));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What Postgres tells: the books, who has read how far, and which page views only the server saw.
 
-use crate::figures::{Books, Direct, Twice, Views};
+use crate::figures::{Books, Direct, SpoolTold, Twice, Views};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -165,6 +165,14 @@ fn books(balance: &Balance) -> Books {
         in_flight: balance.in_flight,
         spooled: balance.spooled,
         lost: balance.lost,
+        spools: (balance.spools.iter())
+            .map(|spool| SpoolTold {
+                id: spool.spool.to_string(),
+                waiting: spool.waiting,
+                gone: spool.gone,
+                reported_at: spool.reported_at,
+            })
+            .collect(),
         difference: 0,
         twice: None,
         direct: Direct {
