@@ -11,7 +11,7 @@ use tokio::time::Instant;
 pub(crate) const DEFAULT_MAX: u32 = 20_000;
 
 /// How often it is said that there are too many.
-const SAY_EVERY: Duration = Duration::from_secs(60);
+const SAY_EVERY: Duration = Duration::from_mins(1);
 
 /// The connections of one listener.
 #[derive(Debug)]

@@ -239,9 +239,8 @@ impl Spool {
         // First the memory: who waits for that long holds events, and should not hold a place on the disk as well.
         let permits = u32::try_from(size.min(PENDING_BYTES)).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).acquire_many_owned(permits);
-        let room = match timeout(ROOM_WITHIN, room).await {
-            Ok(Ok(room)) => room,
-            Ok(Err(_)) | Err(_) => return Err(Refused::Silent),
+        let Ok(Ok(room)) = timeout(ROOM_WITHIN, room).await else {
+            return Err(Refused::Silent);
         };
         let bytes = size as u64;
         self.shared.book().reserve(bytes)?;

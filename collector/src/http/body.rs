@@ -230,7 +230,7 @@ mod tests {
             let reading = tokio::time::timeout(Duration::from_secs(1), endless);
             assert!(reading.await.is_err());
         }
-        let (reading, _) = tokio::join!(
+        let (reading, ()) = tokio::join!(
             super::read(&intake, pieces(&[b"abc"], false), BATCH_MAX_BYTES),
             async {
                 tokio::time::sleep(Duration::from_secs(1)).await;
