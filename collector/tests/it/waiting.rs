@@ -269,7 +269,7 @@ async fn every_address_of_events_can_be_waited_at(pool: PgPool) {
     let end = CancellationToken::new();
     let _end = end.clone().drop_guard();
     let senders = Senders::new(&HttpSettings::default());
-    let port = Port::new(shop.collector.clone(), senders);
+    let port = Port::new(shop.collector.clone(), senders, 100);
     tokio::spawn(grpc::serve(listener, port, end));
     let endpoint = Endpoint::from_shared(address).unwrap();
     let channel = endpoint.connect().await.unwrap();

@@ -10,10 +10,11 @@ use crate::server::visitor::Visitor;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Extension, FromRequestParts as _, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
+use collector::http::Scheme;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -96,7 +97,12 @@ pub async fn ask(
 }
 
 /// `POST /staff`: signs in whoever knows the token.
-pub async fn sign_in(State(shop): State<Shop>, visitor: Visitor, body: Bytes) -> Response {
+pub async fn sign_in(
+    State(shop): State<Shop>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let form = Form::parse(&body);
     if !shop.staff.is_token(form.get("token").unwrap_or_default()) {
         tokio::time::sleep(AFTER_A_WRONG_ONE).await;
@@ -106,8 +112,17 @@ pub async fn sign_in(State(shop): State<Shop>, visitor: Visitor, body: Bytes) ->
         let view = StaffView::SignIn { wrong: true };
         return show(&shop, &visitor, StatusCode::UNAUTHORIZED, view);
     }
-    let now_s = Utc::now().timestamp();
-    let cookie = shop.staff.sign_in_cookie(now_s, visitor.scheme);
+    // This cookie opens doors, so the browser's own word keeps it off plain connections, too, where nobody has named
+    // the proxy. A false one harms only who says it.
+    let by_browser = headers
+        .get(header::ORIGIN)
+        .is_some_and(|origin| origin.as_bytes().starts_with(b"https://"));
+    let scheme = if by_browser {
+        Scheme::Https
+    } else {
+        visitor.scheme
+    };
+    let cookie = shop.staff.sign_in_cookie(Utc::now().timestamp(), scheme);
     with_cookies(see("/pipeline"), [cookie])
 }
 

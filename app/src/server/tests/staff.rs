@@ -115,6 +115,11 @@ async fn a_sign_in_is_a_cookie_without_the_token() {
     assert_eq!(inside.status, StatusCode::OK);
     let out = anywhere(Request::post("/staff/out"), "").await;
     assert!(out.cookies()[0].starts_with("staff=; Path=/; Max-Age=0"));
+    let https = Request::post("/staff")
+        .header(header::ORIGIN, "https://shop.example")
+        .header("sec-fetch-site", "same-origin");
+    let answer = anywhere(https, &form).await;
+    assert!(answer.cookies()[0].ends_with("; Secure"));
 }
 
 #[tokio::test]
