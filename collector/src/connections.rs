@@ -23,7 +23,9 @@ pub(crate) struct Connections {
 
 /// The place of one connection that may come.
 #[derive(Debug)]
-pub(crate) struct Place(Option<OwnedSemaphorePermit>);
+pub(crate) struct Place {
+    _permit: Option<OwnedSemaphorePermit>,
+}
 
 /// One connection, as long as it is open.
 #[derive(Debug)]
@@ -52,7 +54,9 @@ impl Connections {
             );
         }
         // Nobody closes it.
-        Place(Arc::clone(&self.free).acquire_owned().await.ok())
+        Place {
+            _permit: Arc::clone(&self.free).acquire_owned().await.ok(),
+        }
     }
 }
 
