@@ -8,7 +8,7 @@ use std::time::Duration;
 const ROUND: u64 = 1_000;
 /// So many cases are played at once in a short drill, where they break nothing but their own world: they wait more
 /// than they work.
-const AT_ONCE: usize = 2;
+const AT_ONCE: usize = 3;
 
 /// What is to be played.
 #[derive(Debug)]
@@ -37,7 +37,11 @@ impl Plan {
             named => named.to_vec(),
         };
         Self {
-            groups: groups(&cases, if short { AT_ONCE } else { 1 }),
+            groups: if short {
+                groups(&cases)
+            } else {
+                cases.into_iter().map(|case| vec![case]).collect()
+            },
             seed,
             time: Duration::from_secs(minutes.unwrap_or(0).saturating_mul(60)),
         }
@@ -59,19 +63,18 @@ impl Plan {
     }
 }
 
-/// The cases in their order, but that those which break nothing but their own world are together, so many at once.
-fn groups(cases: &[&'static Case], at_once: usize) -> Vec<Vec<&'static Case>> {
+/// The cases of a short drill in their order, but that those which break nothing but their own world are together.
+fn groups(cases: &[&'static Case]) -> Vec<Vec<&'static Case>> {
+    let breaks_servers = |case: &Case| case.reach == Reach::Servers;
     let mut groups: Vec<Vec<&'static Case>> = Vec::new();
     for case in cases {
-        let company = match case.reach {
-            Reach::Servers => None,
-            Reach::World => groups.iter_mut().find(|group| {
-                group.len() < at_once
-                    && group
-                        .iter()
-                        .all(|other| other.reach == Reach::World && other.number != case.number)
-            }),
-        };
+        let company = groups.iter_mut().find(|group| {
+            !breaks_servers(case)
+                && group.len() < AT_ONCE
+                && group
+                    .iter()
+                    .all(|other| !breaks_servers(other) && other.number != case.number)
+        });
         match company {
             Some(group) => group.push(case),
             None => groups.push(vec![case]),
@@ -160,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_drill_plays_all_of_them_and_two_at_once_where_nobody_breaks_the_servers() {
+    fn a_short_drill_plays_all_of_them_and_several_at_once_where_nobody_breaks_the_servers() {
         let round = round(true);
         let mut played: Vec<u8> = round.concat();
         played.sort_unstable();
@@ -177,6 +180,6 @@ mod tests {
     #[test]
     fn a_case_is_never_beside_itself() {
         let eight = cases::find("8").unwrap();
-        assert_eq!(groups(&[eight, eight], 2).len(), 2);
+        assert_eq!(groups(&[eight, eight]).len(), 2);
     }
 }

@@ -10,7 +10,7 @@ pub async fn run(scene: &mut Scene<'_>) -> anyhow::Result<()> {
     scene.pause_allowed = Some(Duration::from_secs(5));
     let broker = Part::Broker(scene.rng.random_range(1..=3));
     scene.servers.freeze(broker)?;
-    tokio::time::sleep(scene.seconds(60, 12)).await;
+    tokio::time::sleep(scene.seconds(60, 9)).await;
     scene.servers.thaw(broker)?;
     scene.recovered().await?;
     scene.topic.until_in_sync(SOON).await

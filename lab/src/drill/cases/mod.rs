@@ -39,10 +39,12 @@ pub struct Case {
 pub enum Reach {
     /// Brokers or Postgres, so nobody else may be on them meanwhile.
     Servers,
+    /// The same in a whole drill; in a short one no more than its world.
+    ServersInFull,
     /// No more than its own programs, topic and database.
     World,
 }
-use Reach::{Servers, World};
+use Reach::{Servers, ServersInFull, World};
 
 const fn case(number: u8, name: &'static str, about: &'static str, reach: Reach) -> Case {
     Case {
@@ -122,7 +124,7 @@ pub const ALL: [Case; 18] = [
         13,
         "another_topic",
         "the topic is recreated, cut short, and all of Kafka wiped",
-        Servers,
+        ServersInFull,
     ),
     case(
         14,

@@ -15,7 +15,7 @@ pub async fn run(scene: &mut Scene<'_>) -> anyhow::Result<()> {
         scene.servers.kill_9(broker).await?;
     }
     let before = scene.acknowledged();
-    tokio::time::sleep(scene.seconds(60, 10)).await;
+    tokio::time::sleep(scene.seconds(60, 5)).await;
     let during = scene.acknowledged() - before;
     scene.check(
         during > 100,
