@@ -119,7 +119,10 @@ async fn carry(
         METERS.drained.increment(taken as u64);
         match doubt.judge(&outcomes) {
             Verdict::Arrived => away = false,
-            Verdict::Refused => {}
+            Verdict::Refused if left.len() > 1 => {}
+            Verdict::Refused => {
+                stop.run_until_cancelled(sleep(PAUSE)).await?;
+            }
             Verdict::Never(code) => {
                 let aside = spool.set_aside(batch, first, code).await;
                 match aside {
