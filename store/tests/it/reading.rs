@@ -164,7 +164,7 @@ async fn next_offsets_cover_what_is_dealt_with(pool: PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn the_summary_counts_users_types_and_pages_of_its_window(pool: PgPool) {
     let store = store(&pool).await;
-    let nothing = store.summary(noon()).await.unwrap();
+    let nothing = store.summary(noon(), 100).await.unwrap().unwrap();
     assert_eq!(nothing, store::Summary::default());
     let lease = acquire(&store, 0).await;
     let old = Event {
@@ -213,7 +213,7 @@ async fn the_summary_counts_users_types_and_pages_of_its_window(pool: PgPool) {
         .await
         .unwrap();
 
-    let summary = store.summary(noon()).await.unwrap();
+    let summary = store.summary(noon(), 100).await.unwrap().unwrap();
 
     assert_eq!(summary.unique_users, 3);
     assert_eq!(summary.bot_clicks, 50);
@@ -224,6 +224,11 @@ async fn the_summary_counts_users_types_and_pages_of_its_window(pool: PgPool) {
     assert_eq!(summary.top_pages.len(), 10);
     assert_eq!(summary.top_pages[0], ("/a".into(), 3));
     assert_eq!(summary.top_pages[1], ("/100".into(), 1));
+    assert_eq!(summary.rows, 19);
+    for (at_most, is_enough) in [(19, true), (18, false), (0, false)] {
+        let summary = store.summary(noon(), at_most).await.unwrap();
+        assert_eq!(summary.is_some(), is_enough, "{at_most}");
+    }
     store.close().await;
 }
 
