@@ -10,7 +10,7 @@ const ROUND: u64 = 1_000;
 /// than they work.
 const AT_ONCE: usize = 3;
 /// Those that measure how soon partitions are taken over stand for two: beside too much else they would measure that.
-const STAND_FOR_TWO: [&str; 2] = ["consumer_killed", "consumer_frozen"];
+const STAND_FOR_TWO: [&str; 3] = ["consumer_killed", "consumer_frozen", "asked_to_stop"];
 
 /// What is to be played.
 #[derive(Debug)]

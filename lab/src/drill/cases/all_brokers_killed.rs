@@ -1,7 +1,7 @@
 //! Every broker gets SIGKILL at the same time. What they had acknowledged is in their files, or still in the
 //! system's memory of them: a process that dies loses neither.
 
-use crate::drill::scene::{SOON, Scene};
+use crate::drill::scene::{SOON, Scene, Size};
 use crate::stack::Part;
 use std::time::Duration;
 
@@ -15,7 +15,11 @@ pub async fn run(scene: &mut Scene<'_>) -> anyhow::Result<()> {
             scene.servers.kill_9(c)
         )?;
         let before = scene.acknowledged();
-        scene.wait_ms(4_000..8_000).await;
+        let down = match scene.size {
+            Size::Full => 4_000..8_000,
+            Size::Short => 3_000..4_000,
+        };
+        scene.wait_ms(down).await;
         let during = scene.acknowledged() - before;
         scene.check(
             during > 50,
