@@ -21,6 +21,7 @@ use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel}
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use std::cell::LazyCell;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 use std::thread::{self, JoinHandle};
@@ -196,8 +197,7 @@ impl Client {
             let now = Instant::now();
             let at_once = !shared.is_busy(now);
             for lane in self.lanes().iter() {
-                let send = |parcel, since, tuning| shared.hand_over_late(parcel, since, tuning);
-                if lane.go_on(now, at_once, send) == Rests::Yes {
+                if lane.go_on(now, at_once, shared.hand_over_late()) == Rests::Yes {
                     rests = Rests::Yes;
                 }
             }
@@ -226,11 +226,9 @@ impl Client {
     }
 
     fn retire(&self, lanes: &Lanes) {
-        let (shared, now) = (&self.shared, Instant::now());
+        let now = Instant::now();
         for lane in lanes.iter() {
-            lane.retire(now, |parcel, since, tuning| {
-                shared.hand_over_late(parcel, since, tuning)
-            });
+            lane.retire(now, self.shared.hand_over_late());
         }
     }
 
@@ -334,16 +332,20 @@ impl Shared {
         }
     }
 
-    /// Hands over a message that has waited, unless it has waited too long.
-    fn hand_over_late(&self, parcel: Parcel, since: Instant, tuning: Tuning) -> Handed {
-        let late = if since.elapsed() >= self.ack_timeout {
-            RDKafkaErrorCode::MessageTimedOut
-        } else if let Some(senders) = self.senders.get().and_then(Weak::upgrade) {
-            return self.hand_over(senders.of(tuning), parcel);
-        } else {
-            RDKafkaErrorCode::PurgeQueue
-        };
-        self.not_sent(parcel, late)
+    /// Hands over messages that have waited, each unless it has waited too long.
+    fn hand_over_late(&self) -> impl FnMut(Parcel, Instant, Tuning) -> Handed {
+        // Asked for once for all that leave together, and not at all when none does.
+        let now = LazyCell::new(Instant::now);
+        let senders = LazyCell::new(|| self.senders.get().and_then(Weak::upgrade));
+        move |parcel, since, tuning| {
+            if now.saturating_duration_since(since) >= self.ack_timeout {
+                return self.not_sent(parcel, RDKafkaErrorCode::MessageTimedOut);
+            }
+            match &*senders {
+                Some(senders) => self.hand_over(senders.of(tuning), parcel),
+                None => self.not_sent(parcel, RDKafkaErrorCode::PurgeQueue),
+            }
+        }
     }
 
     fn not_sent(&self, parcel: Parcel, why: RDKafkaErrorCode) -> Handed {
@@ -425,9 +427,8 @@ impl ProducerContext for Context {
             }
         };
         shared.settle(ticket, outcome);
-        let send = |parcel, since, tuning| shared.hand_over_late(parcel, since, tuning);
         let pace = |now, took, tuning| shared.pace(now, took, tuning);
-        if lane.answered(Instant::now, pace, send) == Rests::Yes {
+        if lane.answered(Instant::now, pace, shared.hand_over_late()) == Rests::Yes {
             shared.rests.notify_one();
         }
     }

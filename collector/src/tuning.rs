@@ -80,7 +80,7 @@ impl Tuning {
     /// long for the first.
     pub(crate) fn rest(self, took: Duration) -> Duration {
         let most = match self {
-            Self::Latency => Duration::from_millis(25),
+            Self::Latency => Duration::from_millis(20),
             Self::Throughput => Duration::from_millis(60),
         };
         (took * REST_ROUNDS).min(most)
@@ -102,7 +102,7 @@ mod tests {
 
     #[rstest::rstest]
     #[case::as_long_as_kafka_takes(Tuning::Latency, 4, 12)]
-    #[case::no_longer_than_somebody_should_wait(Tuning::Latency, 30, 25)]
+    #[case::no_longer_than_somebody_should_wait(Tuning::Latency, 30, 20)]
     #[case::as_long_as_kafka_takes_for_many(Tuning::Throughput, 15, 45)]
     #[case::no_longer_than_it_helps(Tuning::Throughput, 30, 60)]
     fn a_lane_rests_as_long_as_kafka_lets_it(
