@@ -209,9 +209,14 @@ fn warnings(figures: &Figures) -> Vec<String> {
 }
 
 /// Spools in which something waits and that have said nothing for long, with for how long, in seconds. What they
-/// said may lie unread in Kafka: no longer than what is unread does.
+/// said may lie unread in Kafka: no longer than what is unread does. While a partition takes no events, it takes no
+/// reports either, and silence says nothing.
 fn silent_spools(figures: &Figures) -> impl Iterator<Item = (&SpoolTold, f64)> {
+    let mut partitions = figures.partitions.iter();
+    let takes_reports = !figures.partitions.is_empty()
+        && partitions.all(|one| one.leader.is_some() && !lacks_copies(one));
     let spools = figures.books.iter().flat_map(|books| &books.spools);
+    let spools = spools.filter(move |_| takes_reports);
     let unread = figures.lag_s.unwrap_or_default();
     spools
         .filter(|spool| spool.waiting > 0)
@@ -411,6 +416,23 @@ mod tests {
         });
         let about_spools = figures.warnings.iter().find(|one| one.contains("0193"));
         assert_eq!(about_spools, expected.as_ref());
+    }
+
+    #[rstest]
+    #[case::no_leader(|f: &mut Figures| f.partitions[1].leader = None)]
+    #[case::too_few_copies(|f: &mut Figures| f.partitions[1].in_sync = vec![1])]
+    #[case::not_seen(|f: &mut Figures| f.partitions.clear())]
+    fn a_spool_is_not_called_silent_while_kafka_takes_no_reports(#[case] fault: fn(&mut Figures)) {
+        let silent_with = |fault: fn(&mut Figures)| {
+            let figures = with(|figures| {
+                let told = spool(figures, 3, 0, 90);
+                books(figures).spools = vec![told];
+                fault(figures);
+            });
+            figures.warnings.iter().any(|one| one.contains("0193"))
+        };
+        assert!(silent_with(|_| {}));
+        assert!(!silent_with(fault));
     }
 
     #[test]
