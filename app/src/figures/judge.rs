@@ -42,7 +42,7 @@ pub fn judge(figures: &mut Figures, kafka: Option<&str>) {
     {
         problems.push(format!("This process's spool: {problem}."));
     }
-    figures.warnings = warnings(figures);
+    figures.warnings = warnings(figures, kafka.is_none());
     figures.problems = problems;
 }
 
@@ -148,7 +148,7 @@ fn about_partitions(partitions: &[Partition], problems: &mut Vec<String>) {
     }
 }
 
-fn warnings(figures: &Figures) -> Vec<String> {
+fn warnings(figures: &Figures, kafka_answers: bool) -> Vec<String> {
     let mut warnings = Vec::new();
     let short = figures.partitions.iter().filter(|one| {
         one.leader.is_some() && !lacks_copies(one) && one.in_sync.len() < one.replicas.len()
@@ -179,7 +179,9 @@ fn warnings(figures: &Figures) -> Vec<String> {
             }
         ));
     }
-    for (spool, silent) in silent_spools(figures) {
+    for (spool, silent) in
+        silent_spools(figures).filter(|_| kafka_answers && takes_reports(figures))
+    {
         warnings.push(format!(
             "The spool {}, in which {} for Kafka, has not reported since {} UTC, for {}. Is its machine gone?",
             spool.id,
@@ -208,15 +210,24 @@ fn warnings(figures: &Figures) -> Vec<String> {
     warnings
 }
 
+/// Whether spools can be heard: their reports go by way of Kafka, and into any of its partitions. A broker that is down
+/// may still stand in the picture that Kafka gave last.
+fn takes_reports(figures: &Figures) -> bool {
+    let down = |id: i32| {
+        let mut brokers = figures.brokers.iter();
+        brokers.any(|broker| broker.id == Some(id) && broker.up == Some(false))
+    };
+    let takes = |one: &Partition| {
+        let copies = one.in_sync.iter().filter(|id| !down(**id)).count();
+        one.leader.is_some_and(|id| !down(id)) && copies >= copies_needed(one)
+    };
+    !figures.partitions.is_empty() && figures.partitions.iter().all(takes)
+}
+
 /// Spools in which something waits and that have said nothing for long, with for how long, in seconds. What they
-/// said may lie unread in Kafka: no longer than what is unread does. While a partition takes no events, it takes no
-/// reports either, and silence says nothing.
+/// said may lie unread in Kafka: no longer than what is unread does.
 fn silent_spools(figures: &Figures) -> impl Iterator<Item = (&SpoolTold, f64)> {
-    let mut partitions = figures.partitions.iter();
-    let takes_reports = !figures.partitions.is_empty()
-        && partitions.all(|one| one.leader.is_some() && !lacks_copies(one));
     let spools = figures.books.iter().flat_map(|books| &books.spools);
-    let spools = spools.filter(move |_| takes_reports);
     let unread = figures.lag_s.unwrap_or_default();
     spools
         .filter(|spool| spool.waiting > 0)
@@ -228,7 +239,11 @@ fn silent_spools(figures: &Figures) -> impl Iterator<Item = (&SpoolTold, f64)> {
 
 /// Whether Kafka refuses events for want of copies.
 pub fn lacks_copies(partition: &Partition) -> bool {
-    partition.in_sync.len() < partition.replicas.len().min(MIN_IN_SYNC)
+    partition.in_sync.len() < copies_needed(partition)
+}
+
+fn copies_needed(partition: &Partition) -> usize {
+    partition.replicas.len().min(MIN_IN_SYNC)
 }
 
 /// What is wrong when Postgres has read more than there is, and who knows the repair.
@@ -419,20 +434,26 @@ mod tests {
     }
 
     #[rstest]
-    #[case::no_leader(|f: &mut Figures| f.partitions[1].leader = None)]
-    #[case::too_few_copies(|f: &mut Figures| f.partitions[1].in_sync = vec![1])]
-    #[case::not_seen(|f: &mut Figures| f.partitions.clear())]
-    fn a_spool_is_not_called_silent_while_kafka_takes_no_reports(#[case] fault: fn(&mut Figures)) {
-        let silent_with = |fault: fn(&mut Figures)| {
-            let figures = with(|figures| {
-                let told = spool(figures, 3, 0, 90);
-                books(figures).spools = vec![told];
-                fault(figures);
-            });
+    #[case::no_leader(|f: &mut Figures| f.partitions[1].leader = None, None)]
+    #[case::too_few_copies(|f: &mut Figures| f.partitions[1].in_sync = vec![1], None)]
+    #[case::not_seen(|f: &mut Figures| f.partitions.clear(), None)]
+    #[case::two_are_down_in_an_old_picture(
+        |f: &mut Figures| for broker in &mut f.brokers[1..] { broker.up = Some(false) }, None)]
+    #[case::all_are_silent(|_: &mut Figures| {}, Some("no broker answers"))]
+    fn a_spool_is_not_called_silent_while_kafka_takes_no_reports(
+        #[case] fault: fn(&mut Figures),
+        #[case] kafka: Option<&str>,
+    ) {
+        let named = |fault: fn(&mut Figures), kafka| {
+            let mut figures = well();
+            let told = spool(&figures, 3, 0, 90);
+            books(&mut figures).spools = vec![told];
+            fault(&mut figures);
+            judge(&mut figures, kafka);
             figures.warnings.iter().any(|one| one.contains("0193"))
         };
-        assert!(silent_with(|_| {}));
-        assert!(!silent_with(fault));
+        assert!(named(|_| {}, None));
+        assert!(!named(fault, kafka));
     }
 
     #[test]

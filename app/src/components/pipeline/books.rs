@@ -68,14 +68,6 @@ fn ledger(books: &Books) -> AnyView {
         Entry::noted("in flight", books.in_flight, "in Kafka or in a spool").with_key("in-flight"),
         Entry::noted("lost", books.lost, "must be 0").bad_if(books.lost > 0),
     ];
-    let differs = books.difference != 0;
-    let difference = differs.then(|| {
-        view! {
-            <p class="books__difference">
-                "Difference: " <b data-figure="difference">{books.difference.to_string()}</b>
-            </p>
-        }
-    });
     let reported = books.reported_at.map_or_else(
         || "No collector has reported yet.".to_owned(),
         |at| {
@@ -91,8 +83,9 @@ fn ledger(books: &Books) -> AnyView {
             {page("Acknowledged", "by the collectors' own reports", given, books.acknowledged + books.unreported)}
             {page("Accounted for", "counted with the rows, in one statement", kept, books.accounted() + books.lost)}
         </div>
-        {difference}
-        <p class="books__note">{reported} {direct}</p>
+        <p class="books__note">
+            "Difference: " <b data-figure="difference">{books.difference.to_string()}</b> ". " {reported} {direct}
+        </p>
     }
     .into_any()
 }

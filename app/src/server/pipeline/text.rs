@@ -80,7 +80,7 @@ fn books_lines(books: &Books) -> String {
         format!(" ({})", sources.join(", "))
     };
     format!(
-        "acknowledged {}{by} + unreported {}\n= stored {} + duplicate {} + rejected {} + expired {} + in flight {} + lost {}",
+        "acknowledged {}{by} + unreported {}\n= stored {} + duplicate {} + rejected {} + expired {} + in flight {} + lost {}\ndifference {}; {} in spools",
         count(books.acknowledged),
         count(books.unreported),
         count(books.stored),
@@ -88,7 +88,9 @@ fn books_lines(books: &Books) -> String {
         count(books.rejected),
         count(books.expired),
         count(books.in_flight),
-        count(books.lost)
+        count(books.lost),
+        books.difference,
+        count(books.spooled)
     )
 }
 
@@ -204,6 +206,7 @@ mod tests {
         for line in [
             "acknowledged 100 + unreported 0",
             "= stored 99 + duplicate 1 + rejected 0 + expired 0 + in flight 0 + lost 0",
+            "difference 0; 0 in spools",
             "only the server saw 1 of people's last 8 page views in the shop (13 %): trackers blocked, or no scripts",
             "nothing is unread; no spool",
             "broker 2  up    127.0.0.1:29092        leads 2, 2 of 2 copies complete",

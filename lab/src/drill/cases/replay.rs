@@ -1,5 +1,5 @@
-//! Everything is read again from the beginning, twice: with an operator's reset, and with a replay from a
-//! time. No row, no rollup and no count changes.
+//! Everything is read again from the beginning, again and again: with an operator's reset, with a replay from a
+//! time, and with one of what came between two times. No row, no rollup and no count changes.
 
 use crate::drill::scene::Scene;
 use anyhow::ensure;
@@ -42,6 +42,10 @@ pub async fn run(scene: &mut Scene<'_>) -> anyhow::Result<()> {
     for verb in [
         "offsets reset --partition all --to beginning --yes".to_owned(),
         format!("replay --from {an_hour_ago} --yes"),
+        format!(
+            "replay --from {an_hour_ago} --to {} --yes",
+            time_text(Utc::now())
+        ),
     ] {
         let moved = scene.watch.newest();
         let args: Vec<&str> = verb.split(' ').collect();
