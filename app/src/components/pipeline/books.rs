@@ -25,12 +25,15 @@ pub fn books(figures: &Figures) -> AnyView {
 
 /// Who blocks trackers: a figure that the books can give, because each page view is told by two.
 fn views(views: &Views) -> AnyView {
-    let share = views.share.map_or_else(|| "–".to_owned(), percent);
+    let Some(share) = views.share else {
+        let nothing = "No page view of the shop yet that a tracker could have told of.";
+        return view! { <p class="books__note">{nothing}</p> }.into_any();
+    };
     let among = many(views.among, "page view");
     view! {
         <p class="books__note" data-views=views.among>
             "Only the server saw "
-            <b data-figure="server-only">{share}</b>
+            <b data-figure="server-only">{percent(share)}</b>
             {format!(" of people's last {among} in the shop: the tracker is blocked there, or no scripts are run. ")}
             "What both saw is one row, and one of the duplicates above."
         </p>
